@@ -1,33 +1,33 @@
 """The tree of errors; every error the package raises is one of these.
 
-    UmkitError
-    ├── UsageError                    a call that cannot be understood
-    │   ├── CustomerFileError         the customer file is not valid; lists every problem
-    │   └── SecretError               a secret's reference cannot be resolved
-    ├── RemoteError                   a command to a server did not come back well
-    │   ├── NotSent                   nothing reached the server: safe to repeat
-    │   │   ├── ConnectionFailed      closed port, unknown name, refused certificate
-    │   │   ├── AuthenticationFailed  the server does not accept the account
-    │   │   ├── WrongEndpoint         something answers there, but not this endpoint
-    │   │   ├── TooManyShells         the account's quota of open shells is used up
-    │   │   └── ValueNotSendable      a parameter value has no form on the wire
-    │   ├── Refused                   the server answered with an error
-    │   │   ├── ObjectNotFound        the object does not exist there
-    │   │   ├── ObjectExists          an object of that name is there already
-    │   │   ├── AccessDenied          the account may not do that
-    │   │   ├── CommandHidden         the cmdlet does not exist for this account
-    │   │   └── ParameterRefused      a parameter is unknown, missing or has a bad value
-    │   └── OutcomeUnknown            sent, and no answer: read before anything else
-    │       ├── DeadlineExceeded      the answer did not come within the deadline
-    │       ├── Cancelled             a person stopped it
-    │       ├── ConnectionLost        the connection or the shell broke in the middle
-    │       └── AnswerUnreadable      an answer came and could not be decoded
-    ├── StepError                     a step of a chapter did not reach its end
-    │   ├── Unreadable                the present state cannot be read
-    │   ├── VerifyFailed              read back, and not as wanted
-    │   └── Blocked                   a guard stands and nothing was changed
-    ├── RecordError                   what was done cannot be written down or read
-    └── LabError                      the simulated organisation cannot be set up
+UmkitError
+├── UsageError                    a call that cannot be understood
+│   ├── CustomerFileError         the customer file is not valid; lists every problem
+│   └── SecretError               a secret's reference cannot be resolved
+├── RemoteError                   a command to a server did not come back well
+│   ├── NotSent                   nothing reached the server: safe to repeat
+│   │   ├── ConnectionFailed      closed port, unknown name, refused certificate
+│   │   ├── AuthenticationFailed  the server does not accept the account
+│   │   ├── WrongEndpoint         something answers there, but not this endpoint
+│   │   ├── TooManyShells         the account's quota of open shells is used up
+│   │   └── ValueNotSendable      a parameter value has no form on the wire
+│   ├── Refused                   the server answered with an error
+│   │   ├── ObjectNotFound        the object does not exist there
+│   │   ├── ObjectExists          an object of that name is there already
+│   │   ├── AccessDenied          the account may not do that
+│   │   ├── CommandHidden         the cmdlet does not exist for this account
+│   │   └── ParameterRefused      a parameter is unknown, missing or has a bad value
+│   └── OutcomeUnknown            sent, and no answer: read before anything else
+│       ├── DeadlineExceeded      the answer did not come within the deadline
+│       ├── Cancelled             a person stopped it
+│       ├── ConnectionLost        the connection or the shell broke in the middle
+│       └── AnswerUnreadable      an answer came and could not be decoded
+├── StepError                     a step of a chapter did not reach its end
+│   ├── Unreadable                the present state cannot be read
+│   ├── VerifyFailed              read back, and not as wanted
+│   └── Blocked                   a guard stands and nothing was changed
+├── RecordError                   what was done cannot be written down or read
+└── LabError                      the simulated organisation cannot be set up
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class UmkitError(Exception):
 
     Arguments:
         what: one sentence: what went wrong.
-        where: parts of the place, outermost first, for example ``{"customer": "acme", "host": "EX01", "step": "FMT-3"}``.
+        where: parts of the place, outermost first, for example ``{"customer": "acme", "step": "FMT-3"}``.
         seen: what was found; never a secret.
         expected: what would have been right.
         next: what to do next.
@@ -155,6 +155,7 @@ class CustomerFileError(UsageError):
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
+        """The error with every problem, as JSON-ready values."""
         return super().as_dict() | {"file": self.file, "problems": [vars(p) for p in self.problems]}
 
 
@@ -178,6 +179,7 @@ class RemoteError(UmkitError):
         self.reason = reason
 
     def as_dict(self) -> dict[str, Any]:
+        """The error with what the server said of it, as JSON-ready values."""
         return super().as_dict() | {
             "outcome": self.outcome,
             "error_id": self.error_id,

@@ -1,0 +1,5 @@
+"""``python -m umkit``."""
+
+from umkit.cli import main
+
+main()

@@ -1,0 +1,166 @@
+"""A channel: a session whose commands are written down, and the site of all channels.
+
+A channel adds three things to a session: every command's intent is in the
+journal before it is sent and its outcome after; the run's one domain controller
+goes with every Exchange command; and a list that was read is kept until
+something of that noun is changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from umkit.command import Command
+from umkit.errors import RecordError, RemoteError, UmkitError
+from umkit.journal import Journal
+from umkit.remoting import Endpoint, Result, Session
+
+_numbers = itertools.count(1)
+
+
+class Channel:
+    """A session to one endpoint whose commands are written down.
+
+    Arguments:
+        endpoint: where it leads; the session is opened with the first command.
+        journal: where intents and outcomes go; without one, a changing command is refused.
+        chapter: the chapter that speaks, for the journal.
+        domain_controller: gives the run's domain controller, or nothing where the endpoint takes none.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        journal: Journal | None = None,
+        chapter: str = "",
+        domain_controller: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.journal = journal
+        self.chapter = chapter
+        self.step = ""
+        self.cancel = threading.Event()
+        self._domain_controller = domain_controller
+        self._session: Session | None = None
+        self._lists: dict[str, list[Any]] = {}
+
+    @property
+    def session(self) -> Session:
+        """The open session; opened and written down when first asked for."""
+        if self._session is None:
+            session = Session(self.endpoint)
+            session.open()
+            self._session = session
+            self._write(
+                "session",
+                endpoint=self.endpoint.name,
+                url=self.endpoint.url,
+                account=self.endpoint.username or "",
+                protocol=session.protocol,
+            )
+        return self._session
+
+    def close(self) -> None:
+        """Close the session; an error while closing is of no use to anyone."""
+        session, self._session = self._session, None
+        if session is not None:
+            with contextlib.suppress(UmkitError):
+                session.close()
+
+    def pinned(self, command: Command) -> Command:
+        """The command with the run's domain controller, where the endpoint takes one."""
+        controller = self._domain_controller()
+        if controller is None or "DomainController" in command.parameters:
+            return command
+        return Command(command.name, {**command.parameters, "DomainController": controller})
+
+    def read(self, command: Command, *, pin: bool = True, errors: str = "raise") -> Result:
+        """Send a reading command; raises the mapped error unless ``errors="collect"``."""
+        if command.mutating:
+            raise ValueError(f"{command.name} can change something; it goes through change()")
+        return self._send(self.pinned(command) if pin else command, changes=(), errors=errors)
+
+    def list(self, noun: str, *, fresh: bool = False, **parameters: Any) -> list[Any]:
+        """Every object of one noun, as ``Get-<noun>`` lists them.
+
+        Listing and filtering here, never asking for an absent object by name: that would write an error event on the
+        server each time. The list is kept until something of the noun is changed, or until ``fresh`` is asked for.
+        """
+        key = noun + repr(sorted(parameters.items()))
+        if fresh or key not in self._lists:
+            self._lists.pop(key, None)
+            self._lists[key] = self.read(Command(f"Get-{noun}", parameters)).outputs
+        return self._lists[key]
+
+    def keep(self, noun: str, objects: list[Any]) -> None:
+        """Keep a list that was read in another way."""
+        self._lists[noun + "[]"] = objects
+
+    def change(self, command: Command, changes: Sequence[Mapping[str, Any]]) -> Result:
+        """Send a changing command, with its before and after in the journal first.
+
+        Arguments:
+            command: the command.
+            changes: ``object, property, before, after`` of each property that it changes.
+
+        Raises ``RecordError`` when it cannot be written down: then nothing was sent.
+        """
+        if self.journal is None:
+            raise RecordError(
+                f"{command.name} was not sent: there is no journal to write it down in",
+                next="run with mode apply, through umkit or papermill",
+            )
+        self._lists.clear()
+        return self._send(self.pinned(command), changes=changes, errors="raise")
+
+    def _send(self, command: Command, *, changes: Sequence[Mapping[str, Any]], errors: str) -> Result:
+        session = self.session
+        number = f"{self.chapter or 'notebook'}:{next(_numbers)}"
+        self._write(
+            "intent",
+            step=self.step,
+            id=number,
+            endpoint=self.endpoint.name,
+            domain_controller=command.parameters.get("DomainController"),
+            command=command.as_json(),
+            powershell=command.powershell(),
+            mutating=command.mutating,
+            changes=list(changes),
+        )
+        begun = time.monotonic()
+        try:
+            result = session.run(command, cancel=self.cancel, errors=errors)
+        except RemoteError as error:
+            error.at(host=self.endpoint.name, step=self.step or None)
+            self._write("outcome", intent=number, outcome=error.outcome, seconds=_since(begun), error=error.as_dict())
+            raise
+        except BaseException as error:
+            what = {"error": type(error).__name__, "what": "stopped while the command was under way"}
+            with contextlib.suppress(RecordError):
+                self._write("outcome", intent=number, outcome="unknown", seconds=_since(begun), error=what)
+            raise
+        fields: dict[str, Any] = {"outputs": len(result.outputs)}
+        if result.warnings:
+            fields["warnings"] = result.warnings
+        if result.errors:
+            fields["errors"] = [error.as_dict() for error in result.errors]
+        self._write("outcome", intent=number, outcome="done", seconds=_since(begun), **fields)
+        return result
+
+    def note(self, event: str, **fields: Any) -> None:
+        """Write down something that was found, not sent."""
+        self._write(event, step=self.step, **fields)
+
+    def _write(self, event: str, **fields: Any) -> None:
+        if self.journal is not None:
+            self.journal.append(event, chapter=self.chapter, **fields)
+
+
+def _since(begun: float) -> float:
+    return round(time.monotonic() - begun, 3)

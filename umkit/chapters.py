@@ -1,0 +1,78 @@
+"""The chapters and their steps, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import yaml
+
+from umkit.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One documented action.
+
+    Arguments:
+        id: stable id; the notebook cell that serves the step carries it.
+        kind: ``configure``, ``check``, ``manual``, ``probe`` or ``info``.
+        where: whose machine it concerns.
+        title: the step in a few words.
+        beyond: whether the vendor's page lacks it.
+    """
+
+    id: str
+    kind: str
+    where: str
+    title: str
+    beyond: bool = False
+
+
+@dataclass(frozen=True)
+class ChapterInfo:
+    """One chapter: a notebook and its steps.
+
+    Arguments:
+        name: the notebook's name, for example ``02-message-formats``.
+        title: its heading.
+        needs: Exchange cmdlets that it calls.
+        steps: its steps in order.
+    """
+
+    name: str
+    title: str
+    needs: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+    def step(self, id: str) -> Step:
+        """One step by its id; raises ``UsageError`` where the chapter has no such step."""
+        for step in self.steps:
+            if step.id == id:
+                return step
+        raise UsageError(f"chapter {self.name} has no step {id}", expected=", ".join(step.id for step in self.steps))
+
+
+@cache
+def chapters() -> dict[str, ChapterInfo]:
+    """Every chapter by name, in the order of the runbook."""
+    entries = yaml.safe_load(files("umkit").joinpath("chapters.yaml").read_text("utf-8"))
+    return {
+        entry["chapter"]: ChapterInfo(
+            entry["chapter"],
+            entry["title"],
+            tuple(entry["needs"]),
+            tuple(Step(**step) for step in entry["steps"]),
+        )
+        for entry in entries
+    }
+
+
+def chapter(name: str) -> ChapterInfo:
+    """One chapter by name or by its number; raises ``UsageError`` with the names there are."""
+    known = chapters()
+    for candidate in known:
+        if name == candidate or name == candidate.partition("-")[0]:
+            return known[candidate]
+    raise UsageError(f"there is no chapter {name}", expected="one of " + ", ".join(known))

@@ -1,0 +1,222 @@
+"""The command line (design §4.2)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from umkit import __version__
+from umkit.errors import CustomerFileError, UmkitError
+
+if TYPE_CHECKING:
+    from umkit.customer import CustomerFile
+    from umkit.headless import RunSummary
+
+_PARAMETERS = click.option(
+    "--parameters", type=click.Path(path_type=Path), help="Folder of the customer files.  [default: parameters]"
+)
+_RECORDS = click.option(
+    "--records",
+    type=click.Path(path_type=Path),
+    help="Folder of the records.  [default: the customer file's run.records]",
+)
+_JSON = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object on standard output, everything else on standard error."
+)
+_VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show what each step found, also where all is as wanted.")
+_CHAPTERS = click.option(
+    "--chapter",
+    "chapters",
+    multiple=True,
+    metavar="CHAPTER",
+    help="Only this chapter, by name or number; may be repeated.",
+)
+_ORGANISATION = click.option(
+    "--organisation", metavar="FILE", help="The organisation to simulate: a shipped one's name or a YAML file."
+)
+_TRACE = click.option(
+    "--trace", type=click.Path(path_type=Path), help="Write a JSON line for each command the lab receives."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="umkit")
+def main() -> None:
+    """Connect a unified-messaging server to Exchange 2016/2019: plan, apply, verify, and keep the record."""
+    from umkit.headless.quick import skip_slow_imports
+
+    skip_slow_imports()
+
+
+def _command(function: Callable[..., int]) -> Callable[..., NoReturn]:
+    """Turn errors into one clear text and the right exit status."""
+
+    @wraps(function)
+    def run(*args: Any, **options: Any) -> NoReturn:
+        try:
+            sys.exit(function(*args, **options))
+        except UmkitError as error:
+            _say_error(error, as_json=bool(options.get("as_json")))
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.secho("stopped; what was done is in the record", fg="yellow", err=True)
+            sys.exit(1)
+
+    return run
+
+
+def _say_error(error: UmkitError, *, as_json: bool) -> None:
+    from umkit.secrets import redact
+
+    click.secho(redact(str(error)), fg="red", err=True)
+    if as_json:
+        click.echo(redact(json.dumps(error.as_dict(), ensure_ascii=False)))
+
+
+def _load(name: str, parameters: Path | None) -> CustomerFile:
+    from umkit.customer import find, load
+    from umkit.headless import folder
+
+    return load(find(name, parameters or folder("parameters")))
+
+
+def _run(verb: str) -> Callable[..., NoReturn]:
+    """One of the verbs that run a customer's chapters."""
+
+    @_command
+    def run(
+        name: str,
+        chapters: tuple[str, ...],
+        parameters: Path | None,
+        records: Path | None,
+        as_json: bool,
+        verbose: bool,
+    ) -> int:
+        from umkit.headless import Progress, run
+
+        customer = _load(name, parameters)
+        with Progress(verbose=verbose) as progress:
+            summary = run(customer, verb, chapters=chapters, records=records, progress=progress)
+        _finish(summary, as_json=as_json)
+        return summary.exit_code
+
+    for option in (_VERBOSE, _JSON, _RECORDS, _PARAMETERS, _CHAPTERS):
+        run = option(run)
+    return click.argument("name", metavar="CUSTOMER")(run)
+
+
+def _finish(summary: RunSummary, *, as_json: bool) -> None:
+    click.secho(f"record: {summary.record}", err=True, bold=True)
+    if as_json:
+        click.echo(json.dumps(summary.as_dict(), ensure_ascii=False))
+
+
+main.command("plan", help="Show what would be changed; change nothing.")(_run("plan"))
+main.command("apply", help="Change what differs, read it back, write it down.")(_run("apply"))
+main.command("verify", help="Compare what is there with the customer file; change nothing.")(_run("verify"))
+
+
+@main.command()
+@click.argument("name", metavar="CUSTOMER")
+@_PARAMETERS
+@_JSON
+@_command
+def check(name: str, parameters: Path | None, as_json: bool) -> int:
+    """Is the customer file valid, and can its secrets be resolved? Nothing is contacted."""
+    from umkit.errors import SecretError
+
+    customer = _load(name, parameters)
+    problems: list[SecretError] = []
+    for key, reference in customer.references().items():
+        try:
+            reference.resolve(interactive=sys.stdin.isatty())
+            click.echo(f"{key}: {reference} can be resolved", err=True)
+        except SecretError as error:
+            problems.append(error)
+            click.secho(f"{key}: {error}", fg="red", err=True)
+    if not problems:
+        click.secho(f"{customer.customer.name} is valid; nothing was contacted", fg="green", err=True)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"customer": customer.customer.name, "valid": not problems, "problems": [p.as_dict() for p in problems]}
+            )
+        )
+    return CustomerFileError.exit_code if problems else 0
+
+
+@main.command()
+@click.argument("name", metavar="[CUSTOMER]", default="lab")
+@_CHAPTERS
+@_ORGANISATION
+@_TRACE
+@_PARAMETERS
+@_RECORDS
+@_JSON
+@_VERBOSE
+@_command
+def rehearse(
+    name: str,
+    chapters: tuple[str, ...],
+    organisation: str | None,
+    trace: Path | None,
+    parameters: Path | None,
+    records: Path | None,
+    as_json: bool,
+    verbose: bool,
+) -> int:
+    """Start the lab, apply and verify every chapter in it, and keep the records.
+
+    No server of yours is touched: whatever endpoints the customer file names, the lab stands in for them.
+    """
+    from umkit.headless import Progress, run
+    from umkit.lab import Lab
+
+    customer = _load(name, parameters).against_lab()
+    with Lab(organisation, trace=trace) as lab, Progress(verbose=verbose) as progress:
+        applied = run(customer, "apply", chapters=chapters, records=records, progress=progress, lab=lab.describe())
+        verified = run(customer, "verify", chapters=chapters, records=records, progress=progress, lab=lab.describe())
+    click.secho(f"record of apply:  {applied.record}\nrecord of verify: {verified.record}", err=True, bold=True)
+    if as_json:
+        click.echo(
+            json.dumps(applied.as_dict() | {"mode": "rehearse", "verify": verified.as_dict()}, ensure_ascii=False)
+        )
+    return applied.exit_code or verified.exit_code
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line when the lab answers.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port of the Exchange endpoint; 0 takes a free one."
+)
+@_ORGANISATION
+@_TRACE
+@click.option("--faults", type=click.Path(path_type=Path, exists=True), help="A JSON list of faults to play.")
+@_command
+def lab(as_json: bool, port: int, organisation: str | None, trace: Path | None, faults: Path | None) -> int:
+    """Run a simulated Exchange organisation on loopback until it is told to stop (Ctrl-C)."""
+    import signal
+    import threading
+
+    from umkit.lab import Lab
+
+    stop = threading.Event()
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: stop.set())
+    with Lab(organisation, port=port, trace=trace, faults=faults) as running:
+        if as_json:
+            click.echo(json.dumps(running.describe(), ensure_ascii=False))
+        else:
+            for key, value in running.describe().items():
+                click.echo(f"{key}: {value}")
+        sys.stdout.flush()
+        while not stop.wait(0.5):  # a bounded wait lets Ctrl-C through on Windows
+            pass
+    return 0

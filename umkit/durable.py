@@ -1,0 +1,91 @@
+"""Files that survive a crash: whole or not at all, and on the disk when it says so."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sys
+import time
+from pathlib import Path
+
+from umkit.errors import RecordError
+
+#: Windows refuses to replace a file that another program has open; virus scanners and viewers let go soon.
+_PATIENCE = (0.05, 0.1, 0.2, 0.4) if sys.platform == "win32" else ()
+
+_numbers = itertools.count(1)
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a file so that at any moment the old or the new one is whole.
+
+    Arguments:
+        path: the file; its folder exists.
+        content: text is written as UTF-8, line ends as they are.
+
+    Raises ``RecordError`` when the disk is full, read-only or gone; the file is then as it was.
+    """
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}.tmp")
+    try:
+        try:
+            with draft.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            _replace(draft, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def append_whole(path: Path, data: bytes) -> None:
+    """Append bytes to a file and have them on the disk before returning.
+
+    Raises ``OSError``; part of the bytes may then be in the file.
+    """
+    number = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(number, rest) :]
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have a folder's entries on the disk; Windows does that by itself."""
+    if os.name != "posix":
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def cannot_write(path: Path, error: OSError) -> RecordError:
+    """The error to raise when a file of the record cannot be written."""
+    return RecordError(
+        f"{path.name} cannot be written",
+        where={"file": str(path)},
+        seen=error.strerror or str(error) or type(error).__name__,
+        next="make room or give write access there, then run again; nothing goes on without being written down",
+    )
+
+
+def _replace(draft: Path, path: Path) -> None:
+    for pause in _PATIENCE:
+        try:
+            draft.replace(path)
+        except PermissionError:
+            time.sleep(pause)
+        else:
+            return
+    draft.replace(path)

@@ -1,0 +1,1 @@
+"""Cmdlets of the Microsoft.Exchange endpoint, one noun a file."""

@@ -1,0 +1,1 @@
+"""Cmdlets of the Microsoft.PowerShell endpoint, one noun a file."""

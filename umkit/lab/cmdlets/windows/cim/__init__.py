@@ -1,0 +1,1 @@
+"""CIM classes of a Windows host, one a file."""

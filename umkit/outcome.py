@@ -1,0 +1,190 @@
+"""What a step found, would do or did: rows, findings and the step's result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from umkit.command import Command
+from umkit.errors import UmkitError
+from umkit.kinds import TEXT, Kind
+
+Result = Literal["ok", "changed", "differs", "open", "blocked", "failed", "unknown"]
+
+#: Results from best to worst; a chapter is as good as its worst step (design §4.2).
+RESULTS: tuple[Result, ...] = ("ok", "changed", "differs", "open", "blocked", "failed", "unknown")
+
+#: How a step ended, as a person would say it.
+WORDS: Mapping[str, str] = {
+    "ok": "as wanted",
+    "changed": "changed and read back",
+    "differs": "differs",
+    "open": "open: a person must act or look",
+    "blocked": "blocked: nothing was changed",
+    "failed": "failed",
+    "unknown": "unknown: read before anything else",
+}
+
+
+def worst(results: Iterable[Result]) -> Result:
+    """The worst of several results; ``ok`` when there is none."""
+    return max(results, key=RESULTS.index, default="ok")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One property of one object: what it is now and what is wanted.
+
+    Arguments:
+        thing: the object, for example ``remote domain fax``.
+        property: the property's name.
+        number: its number in the vendor's page, where it has one.
+        now: the present value; ``None`` is a value of its own.
+        wanted: the wanted value.
+        same: whether the two are the same by the property's kind.
+        note: what a reader must know about this row.
+        kind: how both values are shown.
+    """
+
+    thing: str
+    property: str
+    now: Any
+    wanted: Any
+    same: bool
+    number: int | None = None
+    note: str = ""
+    kind: Kind = TEXT
+    exists: bool = True
+
+    @property
+    def shown_now(self) -> str:
+        """The present value as a table shows it."""
+        return self.kind.show(self.now) if self.exists else "(not there yet)"
+
+    @property
+    def shown_wanted(self) -> str:
+        """The wanted value as a table shows it."""
+        return self.kind.show(self.wanted)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing a check or a probe found.
+
+    Arguments:
+        result: ``ok``, or what is the matter.
+        text: one sentence.
+        next: what to do about it; empty where nothing is to do.
+    """
+
+    result: Result
+    text: str
+    next: str = ""
+
+
+@dataclass
+class Report:
+    """What a check or a probe brings back.
+
+    Arguments:
+        findings: what was found, at least one.
+        rows: what was read, property by property.
+        notes: what a reader should know besides.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, result: Result, text: str, next: str = "") -> None:
+        """Add one finding."""
+        self.findings.append(Finding(result, text, next))
+
+
+@dataclass
+class StepOutcome:
+    """How one step ended, with everything a reader needs to believe it.
+
+    Arguments:
+        step: the step's id, for example ``FMT-3``.
+        title: the step in a few words.
+        kind: ``configure``, ``check``, ``manual``, ``probe`` or ``info``.
+        mode: the mode it ran in.
+    """
+
+    step: str
+    title: str
+    kind: str
+    mode: str
+    result: Result = "ok"
+    rows: list[Row] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    verbs: list[str] = field(default_factory=list)
+    changes: int = 0
+    error: UmkitError | None = None
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def sent(self) -> bool:
+        """Whether the commands were sent, or are only what would be sent."""
+        return self.mode in ("apply", "rollback")
+
+    @property
+    def summary(self) -> str:
+        """One line for the terminal and the journal."""
+        if self.error is not None:
+            return self.error.what
+        bad = [finding.text for finding in self.findings if finding.result != "ok"]
+        if bad:
+            return "; ".join(bad)
+        if self.result == "differs":
+            return "; ".join(f"{row.thing}: {row.property}" for row in self.rows if not row.same)
+        if self.changes:
+            return f"{self.changes} {'property' if self.changes == 1 else 'properties'} changed and read back"
+        return WORDS[self.result]
+
+    def as_event(self) -> dict[str, Any]:
+        """The step's fields for the journal's ``step`` event (design §4.2, §4.5)."""
+        event: dict[str, Any] = {
+            "step": self.step,
+            "kind": self.kind,
+            "title": self.title,
+            "result": self.result,
+            "changes": self.changes,
+            "summary": self.summary,
+            "seconds": round(self.seconds, 3),
+        }
+        differing = [row for row in self.rows if not row.same]
+        if differing:
+            event["differences"] = [
+                {"object": row.thing, "property": row.property, "now": row.shown_now, "wanted": row.shown_wanted}
+                for row in differing
+            ]
+        if self.findings:
+            event["findings"] = [
+                {"result": f.result, "text": f.text} | ({"next": f.next} if f.next else {}) for f in self.findings
+            ]
+        if self.error is not None:
+            event["error"] = self.error.as_dict()
+        return event
+
+    def __str__(self) -> str:
+        lines = [f"{self.step} {self.title}: {WORDS[self.result]}"]
+        for row in self.rows:
+            mark = "=" if row.same else "≠"
+            number = f"{row.number}. " if row.number else ""
+            shown = row.shown_now if row.same else f"{row.shown_now} → {row.shown_wanted}"
+            lines.append(
+                f"  {mark} {number}{row.thing}: {row.property}: {shown}" + (f" ({row.note})" if row.note else "")
+            )
+        lines += [f"  {finding.result}: {finding.text}" for finding in self.findings]
+        lines += [f"  {note}" for note in self.notes]
+        lines += [f"  {'sent' if self.sent else 'would send'}: {command}" for command in self.commands]
+        if self.error is not None:
+            lines.append(str(self.error))
+        return "\n".join(lines)
+
+    __repr__ = __str__

@@ -1,0 +1,346 @@
+"""The record of one run: a folder that is filled, then sealed.
+
+``records/<customer>/<run>/`` holds ``inputs.yaml``, ``journal.jsonl``,
+``notebooks/*.ipynb`` and, written last, ``manifest.json`` with every file's SHA-256.
+One run at a time works on a customer: a lock stands beside the customer's records.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import hashlib
+import itertools
+import json
+import platform
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import yaml
+
+from umkit import __version__
+from umkit.durable import cannot_write, sync_folder, write_atomic
+from umkit.errors import RecordError
+from umkit.journal import Finding, Journal, read
+from umkit.journal import verify as verify_journal
+from umkit.lock import CustomerLock
+from umkit.secrets import redact
+
+if TYPE_CHECKING:
+    from umkit.customer import CustomerFile
+
+JOURNAL = "journal.jsonl"
+INPUTS = "inputs.yaml"
+NOTEBOOKS = "notebooks"
+MANIFEST = "manifest.json"
+#: Signatures are made over the manifest, so it cannot list them.
+SIGNATURES = "signature*"
+
+_RUN = re.compile(r"(\d{8}-\d{6})-[a-z]+(-\d+)?")
+
+_INPUTS_HEAD = """\
+# The inputs of this run: the customer file as it was given, and every value as it was used, defaults included.
+# Secrets are named by their references; none of them stands here.
+"""
+
+
+class Record:
+    """The record of a run under way; made by :func:`create`.
+
+    Leaving it as a context manager without :meth:`close` seals nothing, but gives the customer's lock back.
+    """
+
+    def __init__(self, folder: Path, *, mode: str, journal: Journal, lock: CustomerLock) -> None:
+        self.folder = folder
+        self.run = folder.name
+        self.customer = folder.parent.name
+        self.mode = mode
+        self.journal = journal
+        self._lock: CustomerLock | None = lock
+
+    @property
+    def notebooks(self) -> Path:
+        """Where the executed chapters are kept."""
+        return self.folder / NOTEBOOKS
+
+    def close(self, result: str) -> None:
+        """Write down how the run ended, seal the record and give the lock back.
+
+        Arguments:
+            result: ``ok``, ``changed``, ``differs``, ``open``, ``blocked``, ``failed`` or ``unknown``.
+        """
+        try:
+            self.journal.append("run-end", result=result)
+            self.journal.close()
+            seal(self.folder)
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Give the customer's lock back; the record stays as it is."""
+        self.journal.close()
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def create(
+    records: Path,
+    inputs: CustomerFile,
+    *,
+    mode: str,
+    chapters: Sequence[str],
+    given: str = "",
+    now: datetime | None = None,
+) -> Record:
+    """Begin the record of a run: its folder, its inputs, the first line of its journal.
+
+    Arguments:
+        records: the folder of all records; made where it is missing.
+        inputs: the customer file; its ``customer.name`` names the customer's folder.
+        mode: ``plan``, ``apply``, ``verify``, ``rollback`` or ``interactive``.
+        chapters: the chapters that will run.
+        given: the customer file's text as it was given; empty where there was none.
+        now: when the run begins; now.
+
+    Raises ``RecordError`` when another run works on the customer, or nothing can be written there.
+    """
+    begun = now or _now()
+    customer = inputs.customer.name
+    home = Path(records).resolve() / customer
+    lock = CustomerLock(home)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(home, error) from error
+    lock.acquire()
+    try:
+        folder = _new_folder(home, f"{begun:%Y%m%d-%H%M%S}-{mode}")
+        lock.name(folder.name)
+        values = {
+            "run": folder.name,
+            "customer": customer,
+            "mode": mode,
+            "chapters": list(chapters),
+            "used": inputs.dump(),
+            "given": _Literal(given),
+        }
+        text = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+        write_atomic(folder / INPUTS, redact(_INPUTS_HEAD + text))
+        journal = Journal(folder / JOURNAL)
+        journal.append(
+            "run-start",
+            run=folder.name,
+            customer=customer,
+            mode=mode,
+            kit=__version__,
+            chapters=list(chapters),
+            account=_account(),
+            workstation=platform.node(),
+        )
+    except BaseException:
+        lock.release()
+        raise
+    return Record(folder, mode=mode, journal=journal, lock=lock)
+
+
+def seal(folder: Path) -> Path:
+    """Write the manifest: every file of the record with its size and SHA-256, sorted by path.
+
+    Returns the manifest's path. Raises ``RecordError`` when a file cannot be read or the manifest not be written.
+    """
+    with contextlib.suppress(OSError):  # on Windows it stays while a kernel still has it open; it is never listed
+        (folder / f"{JOURNAL}.lock").unlink(missing_ok=True)
+    manifest = {"customer": folder.parent.name, "run": folder.name, "files": _files(folder)}
+    path = folder / MANIFEST
+    write_atomic(path, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def verify(folder: Path) -> list[Finding]:
+    """Everything in a record that is not as it was when it was sealed.
+
+    Changed, missing and added files, and what the journal's chain shows; one sentence each, naming the place. None when
+    all is well. See :class:`umkit.journal.Finding` for what ``explained`` means.
+    """
+    folder = Path(folder)
+    journal = verify_journal(folder / JOURNAL)
+    try:
+        listed = json.loads((folder / MANIFEST).read_bytes())["files"]
+        files = {str(path): (entry["sha256"], entry["size"]) for path, entry in listed.items()}
+    except FileNotFoundError:
+        return [Finding(f"{MANIFEST}: missing: the record is not sealed"), *journal]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return [Finding(f"{MANIFEST}: cannot be read ({type(error).__name__}): changed"), *journal]
+    try:
+        present = {path: (entry["sha256"], entry["size"]) for path, entry in _files(folder).items()}
+    except RecordError as error:
+        return [Finding(f"{error.where.get('file', folder)}: cannot be read: {error.seen}"), *journal]
+    found = [Finding(f"{path}: missing") for path in sorted(files.keys() - present.keys())]
+    found += [Finding(f"{path}: added after the record was sealed") for path in sorted(present.keys() - files.keys())]
+    for path in sorted(files.keys() & present.keys()):
+        if files[path] != present[path]:
+            at_the_end = path == JOURNAL and all(finding.explained for finding in journal)
+            found.append(Finding(f"{path}: changed" + (", in its last line or after it" if at_the_end else "")))
+    return found + journal
+
+
+@dataclass(frozen=True)
+class RecordSummary:
+    """One run, as its journal tells it.
+
+    Arguments:
+        folder: the record's folder.
+        run: the run's id.
+        customer: the customer's name.
+        mode: the mode it ran in; empty where the journal does not say.
+        result: how it ended; ``unknown`` where it did not come to its end.
+        chapters: the chapters that were begun, each with its result.
+        started: when it began, UTC.
+        ended: when it ended, UTC; ``None`` where it did not.
+        sealed: whether there is a manifest.
+        under_way: whether the run works on the customer right now.
+        problem: why the journal says nothing; empty where it does.
+    """
+
+    folder: Path
+    run: str
+    customer: str
+    mode: str
+    result: str
+    started: datetime
+    chapters: Mapping[str, str] = field(default_factory=dict)
+    ended: datetime | None = None
+    sealed: bool = False
+    under_way: bool = False
+    problem: str = ""
+
+
+def listing(records: Path) -> list[RecordSummary]:
+    """Every run in a folder of records, newest first; a broken record is listed with its problem."""
+    if not Path(records).is_dir():
+        return []
+    runs = [_summary(folder) for folder in Path(records).glob("*/*") if folder.is_dir() and _RUN.fullmatch(folder.name)]
+    return sorted(runs, key=lambda run: (run.started, run.run, run.customer), reverse=True)
+
+
+def _summary(folder: Path) -> RecordSummary:
+    home, problem, events = folder.parent, "", []
+    try:
+        events = read(folder / JOURNAL)
+    except RecordError as error:
+        problem = error.seen
+    if not problem and not any(event["event"] == "run-start" for event in events):
+        problem = "its journal does not say how the run began"
+    start: Mapping[str, Any] = next((event for event in events if event["event"] == "run-start"), {})
+    end: Mapping[str, Any] = next((event for event in reversed(events) if event["event"] == "run-end"), {})
+    lock = CustomerLock(home)
+    under_way = not end and lock.holder().get("run") == folder.name and lock.is_held()
+    chapters = {str(name): "unknown" for name in _of(events, "chapter-start", "chapter") if not under_way}
+    chapters |= {
+        str(event.get("chapter")): str(event.get("result")) for event in events if event["event"] == "chapter-end"
+    }
+    return RecordSummary(
+        folder=folder,
+        run=folder.name,
+        customer=home.name,
+        mode=str(start.get("mode", "")),
+        result=str(end.get("result", "unknown")),
+        chapters=chapters,
+        started=_time(start) or datetime.strptime(folder.name[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC),
+        ended=_time(end),
+        sealed=(folder / MANIFEST).is_file(),
+        under_way=under_way,
+        problem=problem,
+    )
+
+
+def _of(events: Sequence[Mapping[str, Any]], event: str, name: str) -> Iterator[Any]:
+    return (entry[name] for entry in events if entry["event"] == event and name in entry)
+
+
+def _time(event: Mapping[str, Any]) -> datetime | None:
+    try:
+        return datetime.fromisoformat(event["time"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and SHA-256 of every file that a manifest lists, sorted by path."""
+    files = {}
+    try:
+        for path in folder.rglob("*"):
+            top_level = path.parent == folder
+            if not path.is_file() or (
+                top_level and (path.name in (MANIFEST, f"{JOURNAL}.lock") or path.match(SIGNATURES))
+            ):
+                continue
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            files[path.relative_to(folder).as_posix()] = {"sha256": digest, "size": path.stat().st_size}
+    except OSError as error:
+        raise RecordError(
+            "a file of the record cannot be read",
+            where={"file": str(error.filename or folder)},
+            seen=error.strerror or str(error),
+        ) from error
+    return dict(sorted(files.items()))
+
+
+def _new_folder(home: Path, run: str) -> Path:
+    for number in itertools.count(1):
+        folder = home / (run if number == 1 else f"{run}-{number}")
+        try:
+            folder.mkdir()
+            (folder / NOTEBOOKS).mkdir()
+            sync_folder(home)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        return folder
+    raise AssertionError("counting ends nowhere")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no name for this user, as in some containers
+        return ""
+
+
+class _Literal(str):
+    """A text that YAML shows line by line."""
+
+    __slots__ = ()
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML as a person writes it."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """The same value twice is written twice."""
+        return True
+
+
+_Dumper.add_representer(
+    _Literal, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="|")
+)

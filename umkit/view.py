@@ -1,0 +1,83 @@
+"""HTML of steps and summaries: escaped, and readable without JavaScript.
+
+Only inline styles, and no colours of their own for text: the same card is read in
+JupyterLab's light and dark theme, in an exported page and on paper. A state is
+always a word and a sign, never a colour alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from umkit.errors import UmkitError
+from umkit.outcome import WORDS, StepOutcome
+
+#: A sign and a border colour for each result; the word beside it says the same.
+SIGNS = {
+    "ok": ("✓", "#2e7d32"),
+    "changed": ("✎", "#1565c0"),
+    "differs": ("≠", "#b26a00"),
+    "open": ("○", "#6a1b9a"),
+    "blocked": ("⛔", "#b26a00"),
+    "failed": ("✗", "#c62828"),
+    "unknown": ("?", "#c62828"),
+}
+
+_LINE = "1px solid rgba(128,128,128,.45)"
+_WRAP = "overflow-wrap:anywhere"
+_CELL = f"padding:.2em .8em .2em 0;text-align:left;{_WRAP}"
+STYLE = {
+    "card": f"border:{_LINE};border-left:5px solid;border-radius:4px;padding:.6em .9em;margin:.4em 0;max-width:62em",
+    "head": "display:flex;gap:.8em;align-items:baseline;flex-wrap:wrap;margin:0 0 .4em 0",
+    "chip": f"border:{_LINE};border-radius:1em;padding:.05em .7em;font-weight:600;white-space:nowrap",
+    "table": "border-collapse:collapse;margin:.4em 0;text-align:left",
+    "caption": "text-align:left;font-weight:600;padding:.3em 0",
+    "th": f"border-bottom:2px solid rgba(128,128,128,.6);vertical-align:bottom;{_CELL}",
+    "td": f"border-bottom:{_LINE};vertical-align:top;{_CELL}",
+    "pre": f"border:{_LINE};border-radius:3px;padding:.4em .6em;margin:.3em 0;white-space:pre-wrap;{_WRAP}",
+    "list": "margin:.3em 0;padding-left:1.4em",
+    "note": "margin:.4em 0",
+    "dim": "opacity:.75",
+}
+
+_jinja = Environment(
+    loader=PackageLoader("umkit"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+
+
+def card(out: StepOutcome) -> str:
+    """The card of one step, as HTML."""
+    sign, colour = SIGNS[out.result]
+    changed = out.sent and bool(out.changes)
+    return _jinja.get_template("card.html").render(
+        out=out,
+        sign=sign,
+        colour=colour,
+        word=WORDS[out.result],
+        signs=SIGNS,
+        style=STYLE,
+        numbered=any(row.number for row in out.rows),
+        before="Before" if changed else "Now",
+        done="✎ changed" if changed else "≠ differs",
+        parts=_parts(out.error) if out.error else [],
+    )
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "") -> str:
+    """A plain table as HTML; every cell is escaped."""
+    return _jinja.get_template("table.html").render(heads=heads, rows=list(rows), caption=caption, style=STYLE)
+
+
+def chip(result: str) -> str:
+    """A result as a sign and a word, for a table's cell."""
+    return f"{SIGNS[result][0]} {WORDS[result]}"
+
+
+def _parts(error: UmkitError) -> list[tuple[str, str]]:
+    """The parts of an error that say something, with their labels."""
+    where = ", ".join(f"{key} {value}" for key, value in error.where.items())
+    parts = [("Where", where), ("Seen", error.seen), ("Expected", error.expected), ("Next", error.next)]
+    return [(label, text) for label, text in parts if text]
