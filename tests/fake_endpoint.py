@@ -96,6 +96,9 @@ class FakeService:
     def get_bug(self, arguments: dict[Any, Any], control: Control) -> Reply:
         raise ZeroDivisionError("ouch")
 
+    def get_nonsense(self, arguments: dict[Any, Any], control: Control) -> Reply:
+        return Reply(outputs=[None])  # type: ignore[list-item]
+
     def set_value(self, arguments: dict[Any, Any], control: Control) -> Reply:
         return Reply(outputs=["<S>done</S>"])
 

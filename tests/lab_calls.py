@@ -18,10 +18,11 @@ ADMIN = "ALLEO\\umadmin"
 
 
 class Running:
-    """A Control whose pipeline nobody stops, unless the test does."""
+    """A Control without input whose pipeline nobody stops, unless the test does."""
 
-    def __init__(self) -> None:
+    def __init__(self, *given: Any) -> None:
         self.stopped = threading.Event()
+        self.input = given
 
 
 def described(tmp_path: Path, **changes: Any) -> Organisation:
@@ -60,7 +61,8 @@ def value(element: ElementTree.Element) -> Any:
     properties = element.find("Props")
     if properties is not None:
         return {unescape(each.get("N")): value(each) for each in properties}
-    return unescape(element.findtext("ToString")) if element.find("ToString") is not None else value(list(element)[0])
+    text = element.findtext("ToString")
+    return value(next(iter(element))) if text is None else unescape(text)
 
 
 def kinds(output: str) -> dict[str, str]:
@@ -121,7 +123,7 @@ class Session:
         self.user = user
 
     def __call__(self, cmdlet: str, *positional: Any, **named: Any) -> Answer:
-        arguments = [(None, each) for each in positional] + list(named.items())
+        arguments: list[tuple[str | None, Any]] = [*((None, each) for each in positional), *named.items()]
         return self.raw(cmdlet, arguments)
 
     def raw(self, cmdlet: str, arguments: list[tuple[str | None, Any]]) -> Answer:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from umkit.kinds import (
@@ -281,6 +281,7 @@ anything = (
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(KINDS), anything)
 def test_normalising_twice_changes_nothing(kind: Kind, value: Any) -> None:
     try:
@@ -292,12 +293,14 @@ def test_normalising_twice_changes_nothing(kind: Kind, value: Any) -> None:
     assert kind.same(once, value)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(KINDS), anything, anything)
 def test_same_is_reflexive_symmetric_and_never_raises(kind: Kind, a: Any, b: Any) -> None:
     assert kind.same(a, a) is True
     assert kind.same(a, b) is kind.same(b, a)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(KINDS), st.lists(anything, max_size=4), st.lists(anything, max_size=4), st.randoms())
 def test_a_list_has_no_order_and_no_duplicates(kind: Kind, have: list[Any], want: list[Any], random: Any) -> None:
     exactly = listof(kind)
@@ -314,12 +317,14 @@ def test_a_list_has_no_order_and_no_duplicates(kind: Kind, have: list[Any], want
     assert without.same([entry for entry in have if not without.surplus([entry], want)], want)
 
 
+@settings(deadline=None)
 @given(st.timedeltas())
 def test_time_spans_are_printed_as_they_are_read(span: timedelta) -> None:
     if abs(span) < timedelta(days=10**8):
         assert TIMESPAN.normalise(timespan_text(span)) == span
 
 
+@settings(deadline=None)
 @given(anything | st.lists(anything, max_size=3) | st.sets(st.text(max_size=3)))
 def test_everything_can_be_shown(value: Any) -> None:
     assert TEXT.show(value)

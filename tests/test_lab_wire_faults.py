@@ -41,7 +41,7 @@ def running(service: FakeService) -> Iterator[Site]:
 
 @pytest.fixture
 def opened(running: Site) -> Iterator[RunspacePool]:
-    connection = wsman(running.exchange, read_timeout=0.3)
+    connection = wsman(running.exchange)
     shell = RunspacePool(connection, configuration_name="Microsoft.Exchange")
     shell.open()
     yield shell
@@ -70,8 +70,11 @@ def test_each_fault(
         assert command(opened, "Set-Value").invoke() == ["done"]
         assert command(opened, "Get-Value", Value="x").invoke() == ["x"]
     service.pipelines.clear()
+    transport = opened.connection.transport
+    patience, transport.read_timeout = transport.read_timeout, 0.3 if do == "hang" else DEADLINE
     with pytest.raises(error) as struck:
         command(opened, "Set-Value").invoke()
+    transport.read_timeout = patience
     if do == "hang":
         _wait_for(service)  # the client gave up first
     assert [pipeline[0].name for pipeline in service.pipelines] == (["Set-Value"] if ran else [])

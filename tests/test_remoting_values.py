@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from umkit.errors import ValueNotSendable
 from umkit.remoting.clixml import EnumText, Record, read
-from umkit.remoting.transport import Decoder
+from umkit.remoting.decoder import Decoder
 from umkit.remoting.values import Prepared, prepare
 
 

@@ -15,8 +15,9 @@ import pytest
 import yaml
 
 from umkit import resources
+from umkit.engine import plan
 from umkit.errors import ConnectionLost, Unreadable
-from umkit.resource import Absent, Missed, Present, Resource, plan
+from umkit.resource import Missed, Resource
 
 FIXTURES = {
     path.stem: yaml.safe_load(path.read_text("utf-8"))
@@ -26,24 +27,20 @@ CASES = [(noun, name) for noun, fixture in FIXTURES.items() for name in fixture[
 MODULES = [module.name for module in pkgutil.iter_modules(resources.__path__)]
 
 
-def resource_class(module: str) -> type[Resource]:
+def resource_class(module: str, name: str = "") -> type[Resource]:
     loaded = importlib.import_module(f"umkit.resources.{module}")
-    [found] = [
-        thing
-        for thing in vars(loaded).values()
-        if isinstance(thing, type) and issubclass(thing, Resource) and thing.__module__ == loaded.__name__
-    ]
+    found: type[Resource] = getattr(loaded, name or FIXTURES[module]["resource"])
+    assert found.__module__ == loaded.__name__
     return found
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_each_resource_has_the_cases_that_every_one_must_have(module: str) -> None:
+    assert module in FIXTURES, f"no fixtures for {module}: add tests/resources/{module}.yaml"
     kind = resource_class(module)
     needed = {"absent", "create", "noop", "drift", "unreadable", "hostile"}
     if any(not prop.update and prop.name != kind.key for prop in kind.properties):
         needed.add("replace")
-    assert module in FIXTURES, f"no fixtures for {module}: add tests/resources/{module}.yaml"
-    assert FIXTURES[module]["resource"] == kind.__name__
     assert not needed - set(FIXTURES[module]["cases"]), f"{module}: cases are missing"
 
 
@@ -51,14 +48,12 @@ def test_each_resource_has_the_cases_that_every_one_must_have(module: str) -> No
 def test_case(noun: str, name: str) -> None:
     fixture = FIXTURES[noun]
     case: dict[str, Any] = fixture["cases"][name]
-    resource = resource_class(noun)(**case.get("wanted", fixture["wanted"]))  # type: ignore[arg-type]
+    resource = resource_class(noun, case.get("resource", ""))(**case.get("wanted", fixture["wanted"]))  # type: ignore[arg-type]
     if case.get("unreadable"):
         with pytest.raises(Unreadable):
             plan(resource, Missed(ConnectionLost("the answer was lost")))
         return
-    found = resource.find(case["objects"])
-    state = Present(found) if found is not None else Absent(resource.rival(case["objects"]))
-    planned = plan(resource, state, case.get("step"))
+    planned = plan(resource, resource.state_of(case["objects"]), case.get("step"))
     assert planned.verb == case["verb"]
     assert planned.needs == case.get("needs", "")
     assert [row.property for row in planned.differing] == case["differing"]

@@ -40,7 +40,7 @@ def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
 class Store(KeyringBackend):
     """A key store in memory."""
 
-    priority = 1  # type: ignore[assignment]
+    priority = 1
 
     def __init__(self, entries: dict[tuple[str, str], str], error: Exception | None = None) -> None:
         super().__init__()

@@ -18,10 +18,11 @@ from typing import Any, Literal, Protocol, get_args
 from umkit import customer, record
 from umkit.chapters import ChapterInfo
 from umkit.chapters import chapter as chapter_info
+from umkit.engine import apply, plan
 from umkit.errors import Blocked, OutcomeUnknown, StepError, UmkitError, UsageError
 from umkit.journal import Journal, read
 from umkit.outcome import WORDS, Report, Result, StepOutcome, worst
-from umkit.resource import Resource, apply, plan
+from umkit.resource import Resource
 from umkit.site import Site
 from umkit.view import card, chip, table
 
@@ -77,9 +78,9 @@ class Chapter:
             kind: the resource; ``kind.wanted_by`` says which ones the inputs ask for.
         """
         with self._step(step) as out:
-            channel = self.site.organisation()
             fresh = not self.headless  # a person may run cells out of order, and hours apart
             for resource in kind.wanted_by(self.site):
+                channel = resource.channel(self.site)
                 planned = plan(resource, resource.read(channel, fresh=fresh), step)
                 out.rows += planned.rows
                 out.verbs.append(planned.verb)
@@ -156,7 +157,7 @@ class Chapter:
             yield out
         except UmkitError as error:
             error.at(customer=self.inputs.customer.name, step=step)
-            out.error, out.result = error, _result_of(error)
+            out.error, out.result = error, _result_of(error, out)
             out.commands = out.commands if self.mode != "apply" else []
             raise
         except KeyboardInterrupt:
@@ -233,9 +234,9 @@ class ChapterEnd:
         return "\n".join(lines)
 
 
-def _result_of(error: UmkitError) -> Result:
-    if isinstance(error, OutcomeUnknown) or isinstance(error.__cause__, OutcomeUnknown):
-        return "unknown"
+def _result_of(error: UmkitError, out: StepOutcome) -> Result:
+    if isinstance(error, OutcomeUnknown) and out.kind == "configure" and out.sent:
+        return "unknown"  # a lost reading command changed nothing, so its step simply failed
     return "blocked" if isinstance(error, Blocked) else "failed"
 
 
@@ -247,7 +248,7 @@ def _display(thing: object) -> None:
     if "IPython" in sys.modules:
         from IPython.display import display
 
-        display(thing)
+        display(thing)  # type: ignore[no-untyped-call]
     else:
         print(thing)
 

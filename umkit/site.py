@@ -107,6 +107,7 @@ class Site:
         if self._controller is None:
             chosen = self.inputs.exchange.domain_controller or self._pinned_before()
             if chosen is None:
+                self.exchange.step = self.step
                 servers = self.exchange.read(Command("Get-ExchangeServer"), pin=False).outputs
                 if not servers:
                     raise Unreadable(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from umkit.engine import plan
 from umkit.outcome import Report, Row
-from umkit.resource import Absent, Missed, plan
+from umkit.resource import Absent, Missed
 from umkit.resources.remote_domain import RemoteDomain
 from umkit.site import Site
 

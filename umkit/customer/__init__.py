@@ -1,5 +1,6 @@
 """The customer file: typed models, loading, every problem at once with what was probably meant."""
 
+from umkit.customer.checks import LAB
 from umkit.customer.connection import Exchange, Host, Hosts
 from umkit.customer.documents import write_documents
 from umkit.customer.file import DECIDED, REQUIRED, SECTIONS, CustomerFile
@@ -9,6 +10,7 @@ from umkit.customer.models import Consent, Customer, Imap4, Permission, Relay, R
 
 __all__ = [
     "DECIDED",
+    "LAB",
     "REQUIRED",
     "SECTIONS",
     "Consent",

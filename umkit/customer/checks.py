@@ -239,6 +239,12 @@ def certificate(value: Any) -> bool | str:
 
 def windows_path(value: str) -> str:
     """A full path on a Windows host."""
+    try:
+        _clean(value)
+    except Wrong as error:
+        raise Wrong(
+            f"{error.reason}; \\ begins an escape in double quotes, so put Windows paths in single ones"
+        ) from None
     _longest(_given(value), 240)
     if not _WINDOWS_PATH.fullmatch(value) or ".." in value.split("\\"):
         nearest = value.replace("/", "\\") if _WINDOWS_PATH.fullmatch(value.replace("/", "\\")) else ""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from umkit.customer.types import Certificate, ExchangeEndpoint, HostEndpoint, HostName, Identity, Secret
+from umkit.customer.types import Certificate, ExchangeEndpoint, HostEndpoint, HostName, Identity, Reference
 
 Auth = Literal["kerberos", "negotiate", "basic"]
 Deadline = Annotated[int, Field(ge=1, le=3600)]
@@ -35,12 +35,15 @@ class Exchange(Section):
         description="The account that configures Exchange; null: the one logged on here. Kerberos wants name@domain.",
         examples=["umadmin@corp.example"],
     )
-    password: Secret | None = Field(
+    password: Reference | None = Field(
         None,
         description="Where the account's password is kept; null: the ticket of the account logged on here.",
         examples=["prompt:password of umadmin@corp.example"],
     )
-    certificate: Certificate = Field(True, description="How the server's certificate is checked, for https.")
+    certificate: Certificate = Field(
+        True,
+        description="How the server's certificate is checked. A relative path starts where the runbook runs.",
+    )
     spn_host: HostName | None = Field(
         None,
         description="Host name in the service's Kerberos name, where it is not the endpoint's; null: the endpoint's.",
@@ -64,7 +67,7 @@ class Host(Section):
     username: Identity | None = Field(
         None, description="An administrator of this host; null: the account of exchange, with its password."
     )
-    password: Secret | None = Field(None, description="Where that administrator's password is kept.")
+    password: Reference | None = Field(None, description="Where that administrator's password is kept.")
     certificate: Certificate | None = Field(
         None, description="How the host's certificate is checked, for https; null: as for exchange."
     )

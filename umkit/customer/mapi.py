@@ -8,7 +8,7 @@ from pydantic import Field
 
 from umkit.customer.checks import no_doubles
 from umkit.customer.connection import Section
-from umkit.customer.types import Checked, Identity, Line, Name, Names, Secret, Servers, Upn, WebAddress
+from umkit.customer.types import Checked, Identity, Line, Name, Names, Reference, Servers, Upn, WebAddress
 
 Use = Literal["directory", "calendar", "voicemail"]
 _USES = "a list of at least one of directory, calendar, voicemail, each once"
@@ -89,13 +89,13 @@ class Ews(Section):
     organizational_unit: Identity | None = Field(
         None, description="Organizational unit of the created account; null: the default one."
     )
-    initial_password: Secret | None = Field(None, description="Where the created account's first password is kept.")
+    initial_password: Reference | None = Field(None, description="Where the created account's first password is kept.")
     database: Name | None = Field(None, description="Mailbox database of a new mailbox; null: Exchange chooses.")
     url: WebAddress | None = Field(
         None, description="EWS URL for the probe; null: /EWS/Exchange.asmx on the server of exchange.endpoint."
     )
     test_user: Identity | None = Field(None, description="Whose calendar the probe reads; null: nothing is probed.")
-    password: Secret | None = Field(None, description="Where the account's own password is kept, for the probe.")
+    password: Reference | None = Field(None, description="Where the account's own password is kept, for the probe.")
 
 
 class WebAdministration(Section):

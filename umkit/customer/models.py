@@ -22,7 +22,7 @@ from umkit.customer.types import (
     Name,
     Names,
     Notes,
-    Secret,
+    Reference,
     Servers,
     Slug,
     SmartHost,
@@ -121,7 +121,7 @@ class Imap4(Section):
     test_account: Identity | None = Field(
         None, description="Account for the login probe; null: only the port's offer is looked at."
     )
-    test_password: Secret | None = Field(None, description="Where the test account's password is kept.")
+    test_password: Reference | None = Field(None, description="Where the test account's password is kept.")
     plain_text_accepted_by: Line = Field(
         "", description="Who at the customer's accepts that passwords cross the network in clear."
     )

@@ -25,7 +25,7 @@ WHOLE: Final = "(file)"
 _CORE = ("null", "bool", "int", "float", "str")
 _ADVICE: Mapping[str, str] = {
     "'\\t'": "a tab cannot indent; use blanks",
-    "unknown escape character": "put Windows paths in single quotes, or write \\\\ for each backslash",
+    "escape": "put Windows paths in single quotes, or write \\\\ for each backslash",
     "mapping values are not allowed": "a value that holds a colon and a blank has to stand in quotes;"
     " else check the indentation",
     "cannot start any token": "a value that begins with this character has to stand in quotes",

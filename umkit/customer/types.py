@@ -71,7 +71,7 @@ Domain = Annotated[
         "a mail domain such as fax.corp.example, or *.fax.corp.example for all below; ä and the like become xn--",
     ),
 ]
-Secret = Annotated[
+Reference = Annotated[
     SecretReference,
     Converted(
         checks.secret,

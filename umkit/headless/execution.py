@@ -237,7 +237,12 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     def __init__(self, keeper: Keeper, **options: Any) -> None:
         # a cell tagged raises-exception fails like any other: in a record an error is an error
         super().__init__(
-            keeper, force_raise_errors=True, iopub_timeout=_OUTPUTS, on_cell_executed=self._executed, **options
+            keeper,
+            force_raise_errors=True,
+            coalesce_streams=True,  # a text that came in pieces is one text again, also for what masks secrets
+            iopub_timeout=_OUTPUTS,
+            on_cell_executed=self._executed,
+            **options,
         )
         self.left = False  # whether the last cell told the kernel to exit
 

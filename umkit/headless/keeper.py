@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import html
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+import nbformat
 import nbformat.v4
 from papermill.iorw import LocalHandler, papermill_io, write_ipynb
 
@@ -155,6 +156,7 @@ class Keeper:
             late = self.nb.metadata.papermill.get("output_path")
             if self._write is None and late:  # papermill would keep it only after a good end
                 self._write = _writer(late)
+        self.nb.update(_masked(self.nb))  # papermill may write it once more by itself
         self._save()
         self._check()
 
@@ -215,11 +217,20 @@ class WholeFiles(LocalHandler):  # type: ignore[misc]
 def _writer(path: str) -> Callable[[Any], None]:
     """What keeps a notebook at a path of papermill's, be it a file or an address."""
     if not isinstance(papermill_io.get_handler(path), LocalHandler):
-        return lambda nb: write_ipynb(nb, path)
+        return lambda nb: write_ipynb(_masked(nb), path)
     target = _absolute(path)
     if not isinstance(papermill_io.get_handler(path), WholeFiles):
         papermill_io.register(path, WholeFiles())  # papermill writes it once more when all went well
-    return lambda nb: write_atomic(target, redact(nbformat.v4.writes_json(nb)))  # type: ignore[no-untyped-call]
+    return lambda nb: write_atomic(target, nbformat.v4.writes_json(_masked(nb)))  # type: ignore[no-untyped-call]
+
+
+def _masked(part: Any) -> Any:
+    """A part of a notebook with every known secret taken out of its texts."""
+    if isinstance(part, str):
+        return redact(part)
+    if isinstance(part, Mapping):
+        return nbformat.NotebookNode({key: _masked(value) for key, value in part.items()})  # type: ignore[no-untyped-call]
+    return [_masked(value) for value in part] if isinstance(part, list) else part
 
 
 def _absolute(path: str) -> Path:

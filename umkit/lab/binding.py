@@ -159,26 +159,19 @@ class _Binder:
         complete counts, or the one that lacks least (?).
         """
         known_default = any(each.default for each in self.cmdlet.sets)
-        complete = [each for each in self.sets if not self.missing(each)]
-        for candidates in (complete, self.sets):
-            if not candidates:
-                continue
-            default = [each for each in candidates if each.default]
-            if default:
-                chosen = default[0]
-            elif len(candidates) > 1 and known_default:
-                raise self.ambiguous_set()
-            else:
-                chosen = min(candidates, key=lambda each: len(self.missing(each)))
-            if self.missing(chosen):
-                # The engine would ask; a host without user interface makes that fail.
-                listed = " ".join(self.missing(chosen))
-                raise self.refuse(
-                    f"Cannot process command because of one or more missing mandatory parameters: {listed}.",
-                    "MissingMandatoryParameter",
-                )
-            return chosen
-        raise self.ambiguous_set()
+        candidates = [each for each in self.sets if not self.missing(each)] or self.sets
+        default = [each for each in candidates if each.default]
+        if not default and len(candidates) > 1 and known_default:
+            raise self.ambiguous_set()
+        chosen = default[0] if default else min(candidates, key=lambda each: len(self.missing(each)))
+        if self.missing(chosen):
+            # The engine would ask; a host without user interface makes that fail.
+            listed = " ".join(self.missing(chosen))
+            raise self.refuse(
+                f"Cannot process command because of one or more missing mandatory parameters: {listed}.",
+                "MissingMandatoryParameter",
+            )
+        return chosen
 
     def convert(self, parameter: Parameter, value: Any, required: bool) -> Any:
         if required:

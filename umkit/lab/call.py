@@ -51,7 +51,6 @@ class Call:
         self.reply = Reply()
         self.read_nouns: set[str] = set()
         self._common = bound.common
-        self._confirmed = False
 
     # -- what was asked ------------------------------------------------------------------------------------------
 
@@ -106,9 +105,8 @@ class Call:
         """Whether to act: not with ``-WhatIf``; a prompt fails for want of a user interface."""
         if self.get("WhatIf"):
             return False
-        if self.get("Confirm", self.cmdlet.prompts) and not self._confirmed:
+        if self.get("Confirm", self.cmdlet.prompts):
             raise records.prompt_failed(self.cmdlet.type_name, _PROMPT)
-        self._confirmed = True
         return True
 
     def create(self, values: Mapping[str, Any]) -> Entry | None:

@@ -12,7 +12,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 from xml.sax.saxutils import escape as escape_markup
@@ -26,7 +26,7 @@ class Scalar:
     """A primitive value.
 
     Arguments:
-        kind: the element: S, B, I16, I32, I64, U16, U32, U64, By, Db, G, DT, TS, URI, Version or BA.
+        kind: the element: S, B, I16, I32, I64, U16, U32, U64, By, Db, G, DT, URI, Version or BA.
         value: its Python value; None is written as ``<Nil />``.
     """
 
@@ -57,7 +57,6 @@ class Noted:
 
     scalar: Scalar
     notes: Mapping[str, Node]
-    types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,33 +87,17 @@ def timestamp(value: datetime) -> str:
     return value.isoformat().replace("+00:00", "Z")
 
 
-def duration(value: timedelta) -> str:
-    """A time span as ``<TS>`` holds it, for example ``P1DT2H``."""
-    seconds = abs(value)
-    days, rest = seconds.days, seconds.seconds
-    parts = [f"{days}D"] if days else []
-    clock = [(rest // 3600, "H"), (rest // 60 % 60, "M")]
-    time = [f"{number}{unit}" for number, unit in clock if number]
-    if rest % 60 or value.microseconds:
-        time.append(f"{rest % 60}" + (f".{seconds.microseconds:06d}" if seconds.microseconds else "") + "S")
-    if not parts and not time:
-        time.append("0S")
-    return ("-" if value < timedelta() else "") + "P" + "".join(parts) + ("T" + "".join(time) if time else "")
-
-
 def _text(kind: str, value: Any) -> str:
     """A primitive's text by its kind."""
     if kind == "B":
         return "true" if value else "false"
     if kind == "DT" and isinstance(value, datetime):
         return timestamp(value)
-    if kind == "TS" and isinstance(value, timedelta):
-        return duration(value)
     if kind == "BA":
         return base64.b64encode(value).decode("ascii")
     if kind == "G" and isinstance(value, UUID):
         return str(value)
-    if kind in ("S", "URI", "SBK", "XD"):
+    if kind in ("S", "URI"):
         return escape(str(value))
     return escape_markup(str(value))
 
@@ -148,8 +131,7 @@ class _Writer:
             types = (node.type, "System.Enum", "System.ValueType", "System.Object")
             return f"{self.type_list(types)}<ToString>{escape(node.name)}</ToString><I32>{node.number}</I32>"
         if isinstance(node, Noted):
-            types_text = self.type_list(node.types) if node.types else ""
-            return types_text + self.scalar(node.scalar) + self.members("MS", node.notes)
+            return self.scalar(node.scalar) + self.members("MS", node.notes)
         text = "" if node.text is None else f"<ToString>{escape(node.text)}</ToString>"
         return (
             self.type_list(node.types) + text + self.members("Props", node.properties) + self.members("MS", node.notes)

@@ -100,7 +100,7 @@ class Service:
 
     def is_mutating(self, name: str) -> bool:
         """Whether the cmdlet of this name can change something, told by its verb."""
-        return name.partition("-")[0].title() not in {verb.title() for verb in tables.READING_VERBS}
+        return name.partition("-")[0].lower() not in tables.READING_VERBS
 
     def commands(self, account: Account) -> list[Command]:
         """The commands that exist for an account, by name."""
@@ -111,6 +111,8 @@ class Service:
         """Run one pipeline of one command; raises nothing but Stopped."""
         try:
             invocation = self._only(pipeline)
+            if control.input:
+                raise records.not_simulated("input from the pipeline; give the values as parameters")
             account = self.organisation.account(user)
             command = self._known.get(invocation.name.lower())
             if account is None or command is None or not account.sees(command.cmdlet.name):

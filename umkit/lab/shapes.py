@@ -189,16 +189,11 @@ class Shape:
     def nodes(self, organisation: Organisation, entry: Entry, controller: str) -> dict[str, Node]:
         """Every property of an object as it is sent, read from that domain controller."""
         values = entry.values
-        identity = Scalar("S", self.identity_of(values))
-        body: dict[str, Node] = {} if not self.presentation else {"Name": Scalar("S", entry.name)}
-        body |= {each.name: _node(each, values.get(each.name)) for each in self.properties}
-        if not self.presentation:
-            body["AdminDisplayName"] = Scalar("S", "")
-        return body | {
-            "ExchangeVersion": Scalar("S", self.version),
-            "Name": Scalar("S", entry.name),
+        name, identity = Scalar("S", entry.name), Scalar("S", self.identity_of(values))
+        version, valid = Scalar("S", self.version), Scalar("B", True)
+        own: dict[str, Node] = {each.name: _node(each, values.get(each.name)) for each in self.properties}
+        naming: dict[str, Node] = {
             "DistinguishedName": Scalar("S", self.distinguished_name(organisation, values)),
-            "Identity": identity,
             "Guid": Scalar("G", entry.guid),
             "ObjectCategory": Scalar("S", f"{organisation.domain}/Configuration/Schema/{self.category}"),
             "ObjectClass": Many(collection(), tuple(Scalar("S", each) for each in self.classes)),
@@ -209,9 +204,20 @@ class Shape:
             "OrganizationId": Scalar("S", ""),
             "Id": identity,
             "OriginatingServer": Scalar("S", controller),
-            "IsValid": Scalar("B", True),
-            "ObjectState": Scalar("S", "Unchanged"),
         }
+        state = Scalar("S", "Unchanged")
+        if self.presentation:
+            tail: dict[str, Node] = {
+                "Identity": identity,
+                "IsValid": valid,
+                "ExchangeVersion": version,
+                **naming,
+                "ObjectState": state,
+            }
+            return {"Name": name, **own, **tail}
+        tail = {"AdminDisplayName": Scalar("S", ""), "ExchangeVersion": version, "Name": name}
+        tail["DistinguishedName"] = naming.pop("DistinguishedName")
+        return {**own, **tail, "Identity": identity, **naming, "IsValid": valid, "ObjectState": state}
 
     def node(self, organisation: Organisation, entry: Entry, controller: str) -> Complex:
         """An object as one output of a pipeline."""

@@ -77,10 +77,6 @@ class Store:
                 _apply(view, write)
         return list(view.values())
 
-    def nouns(self) -> list[str]:
-        """The classes that hold an object anywhere."""
-        return sorted({noun for view in self._views.values() for noun, entries in view.items() if entries})
-
     def found(self, entry: Entry) -> None:
         """Add an object that has been everywhere from the beginning."""
         for view in self._views.values():

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-#: Verbs that change nothing.
-READING_VERBS = frozenset({"Get", "Test", "Select", "Measure", "Sort", "Where", "ForEach", "Out"})
+#: Verbs that change nothing, in lower case.
+READING_VERBS = frozenset({"get", "test", "select", "measure", "sort", "where", "foreach", "out"})
 #: Cmdlets that ask before they act unless ``-Confirm:$false`` is given: the pages name Remove-*; Disable-* is
 #: destructive in the same way, and so is replacing a role group's whole member list (?).
 _PROMPTING_VERBS = frozenset({"Remove", "Disable"})
@@ -111,11 +111,6 @@ class Cmdlet:
         on the object (reference/windows.md §i) and is the noun's matter.
         """
         return self.exchange and (self.verb in _PROMPTING_VERBS or self.name in _PROMPTING)
-
-    @property
-    def mutating(self) -> bool:
-        """Whether it can change something, told by its verb."""
-        return self.verb not in READING_VERBS
 
 
 def _implementing_type(name: str, module: str) -> str:

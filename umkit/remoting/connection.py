@@ -1,7 +1,7 @@
 """One connection: a runspace pool that is opened, used for commands and given up.
 
-Nothing is repeated here. Whatever goes wrong with the connection itself gives it up and is raised as :class:`Broken`,
-with the error that it means for the command at hand.
+No command is repeated here. Whatever goes wrong with the connection itself gives it up and is raised as
+:class:`Broken`, with the error that it means for the command at hand.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import cast
 
 import requests
 from pypsrp.complex_objects import PSInvocationState
+from pypsrp.exceptions import WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool
 
 from umkit.errors import (
@@ -27,9 +28,9 @@ from umkit.errors import (
     RemoteError,
 )
 from umkit.remoting import faults, records, transport
+from umkit.remoting.decoder import Received, Unreadable
 from umkit.remoting.endpoint import Endpoint
 from umkit.remoting.result import Result
-from umkit.remoting.transport import Received
 from umkit.remoting.values import Prepared
 
 #: Seconds in which a command is stopped or a shell closed; after that the server is left to itself.
@@ -186,22 +187,25 @@ class Connection:
                 if _too_late(exc, end):
                     raise Over from exc
                 raise self._broken(exc, running, end, unsent=False) from exc
+        seconds = time.monotonic() - running.begun
         self._finish(ps)
-        return self._result(running, time.monotonic() - running.begun)
+        return self._result(running, seconds)
 
     def halt(self, running: Sequence[Running]) -> bool:
-        """Stop commands on the server; says whether it confirmed that."""
-        if self._guard is None:
-            return False
+        """Stop commands on the server; says whether it confirmed that. Several are stopped with their shell, at once."""
+        if self._guard is None or not running:
+            return True
+        if len(running) > 1:
+            return self.give_up()
         self._guard.end = time.monotonic() + CLEANUP
+        ps = running[0].ps
         try:
-            for one in running:
-                if one.ps.state == PSInvocationState.RUNNING:
-                    one.ps.stop()
-                one.ps.close()
-        except Exception:
-            self.give_up(delete=False)
-            return False
+            if ps.state == PSInvocationState.RUNNING:
+                ps.stop()
+            ps.close()
+        except Exception as exc:
+            silent = isinstance(exc, requests.Timeout | transport.NeverLeft)
+            return self.give_up(delete=not silent)
         return True
 
     def stopped(self, why: Over | Stop, prepared: Prepared, *, confirmed: bool) -> OutcomeUnknown:
@@ -224,12 +228,12 @@ class Connection:
         if pool is None or guard is None:
             return False
         guard.end = time.monotonic() + CLEANUP
+        guard.pauses = ()
         try:
-            if delete:
-                pool.shell.close()
-            return delete
-        except Exception:
-            return False
+            if not delete:
+                return False
+            gone = _deleted(pool)
+            return bool(_deleted(pool) if gone is None else gone)
         finally:
             guard.reset()
 
@@ -261,8 +265,9 @@ class Connection:
             self._guard.end = max(self._guard.end, time.monotonic() + CLEANUP)
         try:
             ps.close()
-        except Exception:
-            self.give_up()
+        except Exception as exc:
+            if not isinstance(exc, WSManFaultError) or exc.code == faults.UNKNOWN_SHELL:
+                self.give_up()
 
     def _result(self, running: Running, seconds: float) -> Result:
         prepared, ps = running.prepared, running.ps
@@ -272,7 +277,7 @@ class Connection:
             raise Cancelled(f"{prepared.name} was stopped on the server", where=where)
         if ps.state == PSInvocationState.FAILED and not errors:
             errors.append(Refused(f"{prepared.name} failed and the server does not say why", where=where))
-        unreadable = [output.error for output in ps.output if isinstance(output, transport.Unreadable)]
+        unreadable = [output.error for output in ps.output if isinstance(output, Unreadable)]
         if unreadable and not errors:
             raise AnswerUnreadable(
                 f"{prepared.name} gave an object that cannot be decoded", where=where, seen=str(unreadable[0])
@@ -282,12 +287,23 @@ class Connection:
             for one in cast("list[Received]", ps.streams.warning)
         ]
         return Result(
-            outputs=[output for output in ps.output if not isinstance(output, transport.Unreadable)],
+            outputs=[output for output in ps.output if not isinstance(output, Unreadable)],
             errors=list(errors),
             warnings=warnings,
             seconds=seconds,
             command=prepared.name,
         )
+
+
+def _deleted(pool: RunspacePool) -> bool | None:
+    """Whether a pool's shell is gone; None where that may be tried once more."""
+    try:
+        pool.shell.close()
+    except Exception as exc:
+        if isinstance(exc, WSManFaultError):
+            return bool(exc.code == faults.UNKNOWN_SHELL)
+        return None if faults.worth_repeating(exc) else False
+    return True
 
 
 def _too_late(exc: Exception, end: float) -> bool:

@@ -120,6 +120,8 @@ class Session:
     ) -> list[Entry]:
         """Run reading commands together on the one connection; one entry a command, in their order.
 
+        Answers are collected in that order too: at the deadline, what stands behind a slow command ends with it.
+
         Arguments:
             commands: reading commands only.
             deadline: seconds until all must be done; the endpoint's unless given.

@@ -1,41 +1,27 @@
 """The HTTP side of a session: what is added to, and taken from, pypsrp.
 
-Everything that leans on private names of pypsrp 0.9.1 stands in this module; tests/test_session.py holds those names.
+What leans on private names of pypsrp 0.9.1 stands here and in :mod:`umkit.remoting.decoder`; a test holds those names.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import re
 import ssl
 import time
-import xml.etree.ElementTree as ET
-from dataclasses import dataclass
 from http.client import BadStatusLine, RemoteDisconnected
 from typing import Any
 
 import requests
 from pypsrp._pool_manager import DisableNewConnectionsContext, NewConnectionDisabled
-from pypsrp.complex_objects import ObjectMeta, RunspacePoolState
+from pypsrp.complex_objects import RunspacePoolState
 from pypsrp.exceptions import WinRMTransportError, WSManFaultError
-from pypsrp.messages import (
-    DebugRecord,
-    ErrorRecordMessage,
-    InformationRecord,
-    PipelineState,
-    ProgressRecord,
-    RunspacePoolStateMessage,
-    VerboseRecord,
-    WarningRecord,
-)
 from pypsrp.negotiate import HTTPNegotiateAuth
 from pypsrp.powershell import RunspacePool
-from pypsrp.serializer import Serializer
 from pypsrp.wsman import SelectorSet, WSMan
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, ProxyError
 
-from umkit.remoting import clixml
+from umkit.remoting.decoder import Decoder
 from umkit.remoting.endpoint import Endpoint
 
 #: A fault that only says "nothing yet": OperationTimeout.
@@ -51,92 +37,11 @@ BACKOFF = (0.5, 1.0, 2.0)
 #: Runspaces of one pool: so many commands of run_many() run at once.
 RUNSPACES = 5
 
-_log = logging.getLogger("pypsrp")
-_log.addHandler(logging.NullHandler())
+logging.getLogger("pypsrp").addHandler(logging.NullHandler())  # or its warnings go to a notebook's stderr
 
 
 class NeverLeft(Exception):
     """The message did not leave this machine; the cause says why."""
-
-
-class Unreadable:
-    """Stands for an output that could not be decoded, so that the pipeline's end is still seen.
-
-    Arguments:
-        error: why not.
-    """
-
-    def __init__(self, error: clixml.ClixmlError) -> None:
-        self.error = error
-
-
-@dataclass(frozen=True)
-class Received:
-    """A message of the protocol as our reader decoded it, with the names by which pypsrp uses it.
-
-    Arguments:
-        MESSAGE_TYPE: pypsrp's number of the message.
-        record: what is in it; empty for messages that are dropped.
-    """
-
-    MESSAGE_TYPE: int
-    record: clixml.Record
-
-    @property
-    def state(self) -> Any:
-        """The state of a pool or pipeline."""
-        return self.record.get("PipelineState", self.record.get("RunspaceState"))
-
-    @property
-    def error_record(self) -> Any:
-        """What brought a pipeline or pool down, in the same form as an error record of its own."""
-        found = self.record.get("ExceptionAsErrorRecord")
-        return None if found is None else Received(ErrorRecordMessage.MESSAGE_TYPE, found)
-
-    def __str__(self) -> str:
-        return str(self.record)
-
-
-class Decoder(Serializer):
-    """pypsrp's serializer with our reader in the place of its own for all that a pipeline answers.
-
-    pypsrp leaves collections of unknown types as raw XML and fails on references into them.
-    """
-
-    _DROPPED = (DebugRecord, InformationRecord, ProgressRecord, VerboseRecord)
-    _READ = (ErrorRecordMessage, PipelineState, RunspacePoolStateMessage, WarningRecord)
-
-    def __init__(self) -> None:
-        super().__init__()
-        # U+FFFE and U+FFFF cannot stand in XML either; pypsrp would send them as they are
-        self._serial_str = re.compile("[\u0000-\u001f\u007f-\u009f\ufffe\uffff\U00010000-\U0010ffff]")
-
-    def deserialize(self, element: ET.Element | str, metadata: ObjectMeta | None = None, clear: bool = True) -> Any:
-        """Decode one message, or for the messages of the protocol itself a part of one."""
-        if not isinstance(element, str):
-            return super().deserialize(element, metadata, clear)
-        if metadata is None:
-            return _output(element)
-        if metadata.object in self._DROPPED:
-            return Received(metadata.object.MESSAGE_TYPE, clixml.Record())
-        if metadata.object in self._READ:
-            return Received(metadata.object.MESSAGE_TYPE, _record(element))
-        return super().deserialize(element, metadata, clear)
-
-
-def _output(text: str) -> Any:
-    try:
-        values = clixml.read(text)
-    except clixml.ClixmlError as exc:
-        return Unreadable(exc)
-    return values[0] if values else None  # a null is sent as an empty message
-
-
-def _record(text: str) -> clixml.Record:
-    values = clixml.read(text)
-    if len(values) != 1 or not isinstance(values[0], clixml.Record):
-        raise clixml.ClixmlError("a message without properties")
-    return values[0]
 
 
 class Guard:
@@ -152,6 +57,7 @@ class Guard:
 
     def __init__(self, transport: Any) -> None:
         self.end = math.inf
+        self.pauses: tuple[float, ...] = BACKOFF
         self._transport = transport
         self._send = transport.send
         transport.send = self.send
@@ -173,7 +79,7 @@ class Guard:
 
         Raises ``NeverLeft`` when the message was certainly not sent, and what pypsrp and requests raise.
         """
-        pauses = list(BACKOFF)
+        pauses = list(self.pauses)
         while True:
             left = self.left()
             if left <= 0:
@@ -332,7 +238,7 @@ def protocol(pool: RunspacePool) -> str:
     if not isinstance(auth, HTTPNegotiateAuth):
         return "basic"
     contexts = list(auth.contexts.values())
-    return str(contexts[0].negotiated_protocol) if contexts else "none"
+    return str(contexts[0].negotiated_protocol).lower() if contexts else "none"
 
 
 def quiet() -> None:

@@ -52,6 +52,11 @@ class _Replay:
     done: threading.Event = field(default_factory=threading.Event)
     answer: Answer | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes it keeps."""
+        return len(self.answer.body) if self.answer is not None else 0
+
 
 def account(user: str) -> str:
     """One spelling for ``DOMAIN\\user``, ``user@domain`` and ``user``."""
@@ -80,6 +85,7 @@ class Endpoint:
         self._lock = threading.Lock()
         self._shells: dict[str, Shell] = {}
         self._replays: OrderedDict[tuple[str, str], _Replay] = OrderedDict()
+        self._kept = 0
         self._actions: dict[str, Callable[[Request, Shell], tuple[str, Effect]]] = {
             "Get": self._get,
             "Command": self._command,
@@ -105,6 +111,8 @@ class Endpoint:
         except Fault as fault:
             return Answer(500, envelope.fault(fault, "", self.service.name))
         identity = envelope.message_id(root)
+        if not identity:
+            return self._answer(root, identity, user, lose_shell)
         replay, mine = self._claim(account(user), identity)
         if not mine:
             replay.done.wait()
@@ -117,9 +125,10 @@ class Endpoint:
             answer = self._answer(root, identity, user, lose_shell)
             return answer
         finally:
-            replay.answer = answer
-            if answer is None:
-                with self._lock:
+            with self._lock:
+                replay.answer = answer
+                self._kept += replay.size
+                if answer is None:
                     self._replays.pop((account(user), identity), None)
             replay.done.set()
 
@@ -132,19 +141,15 @@ class Endpoint:
             shell.close()
 
     def _claim(self, user: str, identity: str) -> tuple[_Replay, bool]:
-        if not identity:
-            return _Replay(), True
         with self._lock:
             found = self._replays.get((user, identity))
             if found is not None:
                 return found, False
-            finished = [key for key, kept in self._replays.items() if kept.done.is_set()]
-            size = sum(len(kept.answer.body) for kept in self._replays.values() if kept.answer is not None)
-            for key in finished:
-                if len(self._replays) < _KEPT_ANSWERS and size < _KEPT_BYTES:
+            for key in list(self._replays):
+                if len(self._replays) < _KEPT_ANSWERS and self._kept < _KEPT_BYTES:
                     break
-                dropped = self._replays.pop(key)
-                size -= len(dropped.answer.body) if dropped.answer is not None else 0
+                if self._replays[key].done.is_set():
+                    self._kept -= self._replays.pop(key).size
             replay = self._replays[user, identity] = _Replay()
             return replay, True
 

@@ -114,7 +114,9 @@ class Listener:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         if self._started:
-            self._wake.send(b"x")
+            # A connection that came in between may have woken the thread, which is then done already.
+            with contextlib.suppress(OSError):
+                self._wake.send(b"x")
         else:
             self._close()
 

@@ -102,8 +102,14 @@ class Pipelines:
         received = now()
 
         def work() -> None:
-            if pipeline.begin():
+            if not pipeline.begin():
+                return
+            try:
                 self._run(shell, pipeline, received, mutating)
+            except Exception as error:
+                # Whatever it was, the client must not wait for ever.
+                _log.exception("the lab failed in pipeline %s", pipeline.id)
+                self._finish(shell, pipeline, [], records.FAILED, _lab_error(repr(error)))
 
         shell.run(work, f"lab {self._service.name} {pipeline.id}")
 
@@ -144,7 +150,7 @@ class Pipelines:
         arrived = pipeline.arrived
         total = Reply()
         if arrived is None or arrived.metadata:
-            total.failed = _lab_error("GET_COMMAND_METADATA is not served.", "System.NotSupportedException")
+            total.failed = _lab_error("GET_COMMAND_METADATA is not served")
             return total
         for statement in arrived.statements:
             try:
@@ -153,7 +159,7 @@ class Pipelines:
                 return None
             except Exception as error:
                 _log.exception("the lab failed in %s", statement[0].name)
-                reply = Reply(failed=_lab_error(f"The lab failed: {error!r}", "System.InvalidOperationException"))
+                reply = Reply(failed=_lab_error(repr(error)))
             total.outputs += reply.outputs
             total.errors += reply.errors
             total.warnings += reply.warnings
@@ -186,11 +192,10 @@ def _bodies(pipeline: Pipeline, reply: Reply) -> list[_Body]:
     ]
 
 
-def _lab_error(message: str, exception: str) -> ErrorRecord:
+def _lab_error(what: str) -> ErrorRecord:
     return ErrorRecord(
-        message=message,
+        message=f"The lab failed: {what}",
         error_id="LabError",
-        category_name="NotSpecified",
-        reason=exception.rpartition(".")[2],
-        exception_type=exception,
+        reason="InvalidOperationException",
+        exception_type="System.InvalidOperationException",
     )

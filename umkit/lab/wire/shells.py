@@ -137,6 +137,12 @@ class Pipeline:
             self.stopped.set()
             return first and not self._begun
 
+    def discard(self) -> None:
+        """Stop it for good; nobody will receive from it any more."""
+        if self.stop():
+            self.finished.set()
+        self.queue.discard()
+
     @property
     def invocations(self) -> list[Invocation]:
         """All commands of all statements."""
@@ -252,8 +258,7 @@ class Shell:
         """Forget a pipeline, stopping it if it runs."""
         with self._lock:
             self._pipelines.pop(pipeline.uuid, None)
-        pipeline.stopped.set()
-        pipeline.queue.discard()
+        pipeline.discard()
 
     def close(self) -> None:
         """Stop everything in it and wake every waiting Receive."""
@@ -262,6 +267,5 @@ class Shell:
             pipelines = list(self._pipelines.values())
             self._pipelines.clear()
         for pipeline in pipelines:
-            pipeline.stopped.set()
-            pipeline.queue.discard()
+            pipeline.discard()
         self.queue.discard()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from umkit.lab.objects import Many, Node, Scalar
+from umkit.lab.objects import Node, Scalar, texts
 
 if TYPE_CHECKING:
     from umkit.lab.call import Call
@@ -22,7 +22,6 @@ def instances(call: Call) -> Iterable[Mapping[str, Node]]:
     """The one operating system of the host."""
     host = call.service.host
     caption, version = host.operating_system.caption, host.operating_system.version
-    languages = Many(("System.String[]", "System.Array", "System.Object"), (Scalar("S", "en-US"),))
     # A domain controller is 2, any other server 3.
     product = 2 if host.fqdn in call.organisation.controllers else 3
     yield {
@@ -42,7 +41,7 @@ def instances(call: Call) -> Iterable[Mapping[str, Node]]:
         "LocalDateTime": Scalar("DT", call.organisation.now().astimezone(call.organisation.timezone)),
         "Locale": Scalar("S", "0409"),
         "Manufacturer": Scalar("S", "Microsoft Corporation"),
-        "MUILanguages": languages,
+        "MUILanguages": texts(["en-US"], ("System.String[]", "System.Array", "System.Object")),
         "OSArchitecture": Scalar("S", "64-bit"),
         "OSLanguage": Scalar("U32", 1033),
         "OSType": Scalar("U16", 18),
