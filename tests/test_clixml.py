@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypsrp.serializer import Serializer
 
@@ -159,6 +159,7 @@ def test_encoded_characters(encoded: str, text: str) -> None:
     assert one(f"<S>{encoded}</S>") == text
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufffe\uffff")))
 def test_text_that_pypsrp_sends_is_read_back(text: str) -> None:
     element = Serializer().serialize(text)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from umkit.errors import ValueNotSendable
@@ -102,6 +102,7 @@ def test_what_is_sent_is_what_is_read(value: Any, back: Any) -> None:
     assert read(ET.tostring(wire(value))) == [back]
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none()

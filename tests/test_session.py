@@ -140,6 +140,8 @@ class Relay:
         parts = urlsplit(url)
         self._target = parts.port
         self._tls = tls
+        #: The first message after this is set does not get through.
+        self.trap: threading.Event | None = None
         self._pairs: list[socket.socket] = []
         self._listening = socket.create_server(("127.0.0.1", port))
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._listening.getsockname()[1]}{parts.path}"
@@ -161,6 +163,9 @@ class Relay:
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                if self.trap is not None and self.trap.is_set():
+                    self.trap = None
+                    break
                 sink.sendall(data)
         for end in (source, sink):
             with suppress(OSError):
@@ -566,13 +571,9 @@ def test_run_many_says_what_was_lost(bench: Bench, session: Session) -> None:
 def test_a_lost_connection_gives_its_shell_back(bench: Bench, relay: Relay, auth: str) -> None:
     """What still runs in the shell is stopped with it, so that whoever reads next sees a settled state."""
 
-    def cut() -> None:
-        bench.cmdlets.started.wait(5)
-        relay.cut()
-
-    threading.Thread(target=cut).start()
+    relay.trap = bench.cmdlets.started
     with bench.session(auth, url=relay.url) as session, pytest.raises(errors.ConnectionLost):
-        session.run(Command("Set-Slow"))
+        session.run(Command("Set-Slow"), cancel=threading.Event())
     assert bench.cmdlets.halted.wait(5)
     assert bench.shells == 0
 

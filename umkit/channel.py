@@ -98,9 +98,9 @@ class Channel:
             self._lists[key] = self.read(Command(f"Get-{noun}", parameters)).outputs
         return self._lists[key]
 
-    def keep(self, noun: str, objects: list[Any]) -> None:
+    def keep(self, noun: str, objects: Sequence[Any]) -> None:
         """Keep a list that was read in another way."""
-        self._lists[noun + "[]"] = objects
+        self._lists[noun + "[]"] = [*objects]
 
     def change(self, command: Command, changes: Sequence[Mapping[str, Any]]) -> Result:
         """Send a changing command, with its before and after in the journal first.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -57,12 +58,12 @@ class Row:
     kind: Kind = TEXT
     exists: bool = True
 
-    @property
+    @builtins.property  # a row has a property of its own
     def shown_now(self) -> str:
         """The present value as a table shows it."""
         return self.kind.show(self.now) if self.exists else "(not there yet)"
 
-    @property
+    @builtins.property
     def shown_wanted(self) -> str:
         """The wanted value as a table shows it."""
         return self.kind.show(self.wanted)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from umkit.channel import Channel
 from umkit.command import Command
-from umkit.customer import CustomerFile
-from umkit.customer.checks import LAB
+from umkit.customer import LAB, CustomerFile
 from umkit.customer.connection import Host
 from umkit.errors import Unreadable, UsageError
 from umkit.journal import Journal, read

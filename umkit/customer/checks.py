@@ -214,7 +214,9 @@ def endpoint(path: str, port: str = "") -> Callable[[str], str]:
         if _is_host(value) and "." in value:
             raise Wrong("is a server's name, not a URL", nearest=f"http://{value}{port}{path}")
         parts = _split(value)
-        if parts.path.rstrip("/").casefold() != path.rstrip("/").casefold():
+        # None, or that of the other kind of endpoint; any other path is the server's to refuse: a proxy may stand before it.
+        given = parts.path.rstrip("/").casefold()
+        if given != path.rstrip("/").casefold() and given in ("", "/wsman", "/powershell"):
             nearest = f"{parts.scheme}://{parts.netloc}{path}"
             raise Wrong(f"does not end with the path {path} where the endpoint answers", nearest=nearest)
         return value

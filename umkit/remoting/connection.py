@@ -192,10 +192,10 @@ class Connection:
         return self._result(running, seconds)
 
     def halt(self, running: Sequence[Running]) -> bool:
-        """Stop commands on the server; says whether it confirmed that. Several are stopped with their shell, at once."""
-        if self._guard is None or not running:
+        """Stop commands on the server, several of them with their shell; says whether the server confirmed that."""
+        if not running:
             return True
-        if len(running) > 1:
+        if self._guard is None or len(running) > 1:
             return self.give_up()
         self._guard.end = time.monotonic() + CLEANUP
         ps = running[0].ps
