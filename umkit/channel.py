@@ -8,6 +8,7 @@ something of that noun is changed.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import itertools
 import threading
@@ -46,9 +47,11 @@ class Channel:
         self.chapter = chapter
         self.step = ""
         self.cancel = threading.Event()
+        #: Changing commands that the server took, oldest first.
+        self.taken: builtins.list[Command] = []
         self._domain_controller = domain_controller
         self._session: Session | None = None
-        self._lists: dict[str, list[Any]] = {}
+        self._lists: dict[str, builtins.list[Any]] = {}
 
     @property
     def session(self) -> Session:
@@ -86,7 +89,7 @@ class Channel:
             raise ValueError(f"{command.name} can change something; it goes through change()")
         return self._send(self.pinned(command) if pin else command, changes=(), errors=errors)
 
-    def list(self, noun: str, *, fresh: bool = False, **parameters: Any) -> list[Any]:
+    def list(self, noun: str, *, fresh: bool = False, **parameters: Any) -> builtins.list[Any]:
         """Every object of one noun, as ``Get-<noun>`` lists them.
 
         Listing and filtering here, never asking for an absent object by name: that would write an error event on the
@@ -117,7 +120,10 @@ class Channel:
                 next="run with mode apply, through umkit or papermill",
             )
         self._lists.clear()
-        return self._send(self.pinned(command), changes=changes, errors="raise")
+        pinned = self.pinned(command)
+        result = self._send(pinned, changes=changes, errors="raise")
+        self.taken.append(pinned)
+        return result
 
     def _send(self, command: Command, *, changes: Sequence[Mapping[str, Any]], errors: str) -> Result:
         session = self.session

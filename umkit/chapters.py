@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 
@@ -21,6 +22,7 @@ class Step:
         where: whose machine it concerns.
         title: the step in a few words.
         beyond: whether the vendor's page lacks it.
+        guard: the customer's consent that must hold before the step changes anything; empty where none must.
     """
 
     id: str
@@ -28,6 +30,7 @@ class Step:
     where: str
     title: str
     beyond: bool = False
+    guard: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,3 +79,12 @@ def chapter(name: str) -> ChapterInfo:
         if name == candidate or name == candidate.partition("-")[0]:
             return known[candidate]
     raise UsageError(f"there is no chapter {name}", expected="one of " + ", ".join(known))
+
+
+def step_named(id: str) -> Step:
+    """One step of any chapter; raises ``UsageError`` with the nearest ids where there is none."""
+    steps = {step.id: step for info in chapters().values() for step in info.steps}
+    if id not in steps:
+        near = get_close_matches(id.upper(), steps)
+        raise UsageError(f"there is no step {id}", expected=", ".join(near) if near else "an id such as OUT-10")
+    return steps[id]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from umkit import __version__
-from umkit.errors import CustomerFileError, UmkitError
+from umkit.errors import CustomerFileError, UmkitError, UsageError
 
 if TYPE_CHECKING:
     from umkit.customer import CustomerFile
@@ -149,6 +149,42 @@ def check(name: str, parameters: Path | None, as_json: bool) -> int:
             )
         )
     return CustomerFileError.exit_code if problems else 0
+
+
+@main.command()
+@click.argument("name", metavar="CUSTOMER")
+@click.argument("step", metavar="STEP")
+@click.option("--who", required=True, help="Who did it, or saw it done.")
+@click.option("--remark", default="", help="What a reader should know.")
+@click.option("--evidence", type=click.Path(path_type=Path), help="A file that shows it, for example a screenshot.")
+@_PARAMETERS
+@_RECORDS
+@_JSON
+@_command
+def attest(
+    name: str,
+    step: str,
+    who: str,
+    remark: str,
+    evidence: Path | None,
+    parameters: Path | None,
+    records: Path | None,
+    as_json: bool,
+) -> int:
+    """Write down that a manual step was done: who says so, a remark, a file that shows it."""
+    from umkit.attestation import attest
+    from umkit.chapters import step_named
+
+    customer = _load(name, parameters)
+    kind = step_named(step).kind
+    if kind != "manual":
+        raise UsageError(f"{step} is not a manual step but a {kind} step", next="run it: umkit apply or umkit verify")
+    home = records or Path(customer.run.records)
+    said = attest(home, customer.customer.name, step, who=who, remark=remark, evidence=evidence)
+    click.secho(f"{step}: attested by {said}", fg="green", err=True)
+    if as_json:
+        click.echo(json.dumps({"step": step, "who": said.who, "when": said.when.isoformat(), "sha256": said.sha256}))
+    return 0
 
 
 @main.command()

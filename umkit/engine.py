@@ -167,12 +167,13 @@ def _changes_of(planned: Plan, command: Command) -> list[dict[str, Any]]:
 
     What is removed is written down whole, for only that can bring it back.
     """
-    if command.name.startswith("Remove-") and isinstance(planned.state, Present):
-        whole = {"object": planned.resource.label, "property": "*", "before": _plain(planned.state.values), "after": None}
-        return [whole]
+    if command.name == f"Remove-{planned.resource.noun}" and isinstance(planned.state, Present):
+        before = _plain(planned.state.values)
+        return [{"object": planned.resource.label, "property": "*", "before": before, "after": None}]
     if len(planned.commands) == 1:
         return planned.changes()
-    return [change for change in planned.changes() if change["property"] in command.parameters]
+    carried = planned.resource.carries(command)
+    return [change for change in planned.changes() if change["property"] in carried]
 
 
 def _took(planned: Plan, channel: Channel, lost: OutcomeUnknown) -> bool:
@@ -213,8 +214,10 @@ def _row(
     surplus: list[Any] = []
     if exists and isinstance(prop.kind, ListKind) and prop.kind.how != "exactly":
         surplus = prop.kind.surplus(now, wanted)  # stays where it is, so a reader must be told of it
-    note = f"surplus: {', '.join(map(str, surplus))}" if surplus else ""
-    return Row(resource.label, prop.name, now, wanted, same, prop.number, note, prop.kind, exists)
+    notes = [f"surplus: {', '.join(map(str, surplus))}"] if surplus else []
+    if exists and values is not None and (remark := resource.remark(prop, values)):
+        notes.append(remark)
+    return Row(resource.label, prop.name, now, wanted, same, prop.number, "; ".join(notes), prop.kind, exists)
 
 
 def _plain(value: Any) -> Any:

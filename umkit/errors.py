@@ -3,6 +3,7 @@
 UmkitError
 ├── UsageError                    a call that cannot be understood
 │   ├── CustomerFileError         the customer file is not valid; lists every problem
+│   ├── HostNotNamed              a step's Windows host is not in the customer file
 │   └── SecretError               a secret's reference cannot be resolved
 ├── RemoteError                   a command to a server did not come back well
 │   ├── NotSent                   nothing reached the server: safe to repeat
@@ -157,6 +158,10 @@ class CustomerFileError(UsageError):
     def as_dict(self) -> dict[str, Any]:
         """The error with every problem, as JSON-ready values."""
         return super().as_dict() | {"file": self.file, "problems": [vars(p) for p in self.problems]}
+
+
+class HostNotNamed(UsageError):
+    """A step's Windows host is not in the customer file, so the step stays open."""
 
 
 class SecretError(UsageError):

@@ -62,6 +62,8 @@ EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "step": ("chapter", "step", "kind", "title", "result", "changes", "summary", "error"),
         "chapter-end": ("chapter", "result", "error"),
         "run-end": ("result",),
+        "found": ("chapter", "step", "about", "found", "differences"),
+        "attestation": ("step", "who", "remark", "evidence", "sha256"),
         "torn": ("lines", "after"),
     }
 )

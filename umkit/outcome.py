@@ -112,6 +112,8 @@ class StepOutcome:
         title: the step in a few words.
         kind: ``configure``, ``check``, ``manual``, ``probe`` or ``info``.
         mode: the mode it ran in.
+        commands: changing commands that the server took.
+        would: changing commands that would be sent.
     """
 
     step: str
@@ -122,16 +124,12 @@ class StepOutcome:
     rows: list[Row] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
+    would: list[Command] = field(default_factory=list)
     verbs: list[str] = field(default_factory=list)
     changes: int = 0
     error: UmkitError | None = None
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
-
-    @property
-    def sent(self) -> bool:
-        """Whether the commands were sent, or are only what would be sent."""
-        return self.mode in ("apply", "rollback")
 
     @property
     def summary(self) -> str:
@@ -183,7 +181,8 @@ class StepOutcome:
             )
         lines += [f"  {finding.result}: {finding.text}" for finding in self.findings]
         lines += [f"  {note}" for note in self.notes]
-        lines += [f"  {'sent' if self.sent else 'would send'}: {command}" for command in self.commands]
+        lines += [f"  sent: {command}" for command in self.commands]
+        lines += [f"  would send: {command}" for command in self.would]
         if self.error is not None:
             lines.append(str(self.error))
         return "\n".join(lines)

@@ -6,7 +6,7 @@ One that is reached in another way says how it is read and what commands change 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -86,6 +86,8 @@ class Resource:
     properties: ClassVar[tuple[Property, ...]]
     #: What to do when something stands in the way of making one.
     way_out: ClassVar[str] = "remove or rename what stands in the way, or change the customer file"
+    #: The customer's consent that must hold before this is changed, where the step itself asks for none.
+    guard: ClassVar[str] = ""
     #: Parameters of ``New-`` that are no properties.
     creation: ClassVar[Mapping[str, Any]] = {}
 
@@ -162,6 +164,14 @@ class Resource:
         values = state.values if isinstance(state, Present) else {}
         identity = str(values.get("Identity") or self.name)
         return (Command(f"Remove-{self.noun}", {"Identity": identity, "Confirm": False}), new, *after)
+
+    def remark(self, prop: Property, values: Mapping[str, Any]) -> str:
+        """What a reader must know of one property as it was read; empty where nothing."""
+        return ""
+
+    def carries(self, command: Command) -> Collection[str]:
+        """Names of the properties that one of several commands sets; those of its parameters, unless overridden."""
+        return command.parameters
 
     def send(self, command: Command, changes: Sequence[Mapping[str, Any]], channel: Channel) -> None:
         """Send one of the commands; a resource that must look before or after it overrides this.

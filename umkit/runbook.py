@@ -8,33 +8,27 @@ back, ``verify`` only reads, ``plan`` and ``interactive`` show what would be sen
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, get_args
 
 from umkit import customer, record
+from umkit.attestation import Attestation, attest
 from umkit.chapters import ChapterInfo
 from umkit.chapters import chapter as chapter_info
-from umkit.engine import apply, plan
 from umkit.errors import Blocked, OutcomeUnknown, StepError, UmkitError, UsageError
 from umkit.journal import Journal, read
-from umkit.outcome import WORDS, Report, Result, StepOutcome, worst
+from umkit.notebook import can_ask, dress, show
+from umkit.outcome import WORDS, Result, StepOutcome, worst
 from umkit.resource import Resource
 from umkit.site import Site
-from umkit.view import card, chip, table
+from umkit.steps import Examination, bring, look, take_word
+from umkit.view import chip, table
 
 Mode = Literal["interactive", "plan", "apply", "verify"]
 MODES: tuple[str, ...] = get_args(Mode)
-
-
-class Examination(Protocol):
-    """A check or a probe."""
-
-    def run(self, site: Site) -> Report:
-        """Look, and bring back what was found."""
 
 
 class Chapter:
@@ -50,7 +44,7 @@ class Chapter:
     """
 
     def __init__(self, name: str, *, mode: str = "interactive", **sections: Any) -> None:
-        dress_notebook()
+        dress()
         self.info: ChapterInfo = chapter_info(name)
         if mode not in MODES:
             raise UsageError(f"there is no mode {mode}", expected="one of " + ", ".join(MODES))
@@ -65,42 +59,56 @@ class Chapter:
             chapter=self.info.name,
             journal=journal,
             records=records,
-            interactive=not self.headless and _stdin_allowed(),
+            interactive=not self.headless and can_ask(),
         )
         if journal is not None:
             journal.append("chapter-start", chapter=self.info.name)
 
-    def configure(self, step: str, kind: type[Resource]) -> StepOutcome:
+    def configure(self, step: str, *kinds: type[Resource], then: Sequence[Examination] = ()) -> StepOutcome:
         """Bring what one step asks of each resource to its wanted state, or show what would be done.
 
         Arguments:
             step: the step's id.
-            kind: the resource; ``kind.wanted_by`` says which ones the inputs ask for.
+            kinds: the resources; ``kind.wanted_by`` says which ones the inputs ask for.
+            then: checks that belong to the step, made afterwards.
         """
         with self._step(step) as out:
+            guard = self.info.step(step).guard
             fresh = not self.headless  # a person may run cells out of order, and hours apart
-            for resource in kind.wanted_by(self.site):
-                channel = resource.channel(self.site)
-                planned = plan(resource, resource.read(channel, fresh=fresh), step)
-                out.rows += planned.rows
-                out.verbs.append(planned.verb)
-                if planned.why:
-                    out.notes.append(planned.why)
-                commands = [channel.pinned(command) for command in planned.commands]
-                if self.mode == "apply":
-                    out.commands += commands
-                    try:
-                        apply(planned, channel, wait=self.inputs.run.replication_wait)
-                    finally:
-                        channel.cancel.clear()
-                    out.changes += len(planned.differing)
-                elif self.mode != "verify":
-                    out.commands += commands
-            if out.changes:
-                out.result = "changed"
-            elif self.mode != "apply" and any(not row.same for row in out.rows):
-                out.result = "differs"
+            resources = [resource for kind in kinds for resource in kind.wanted_by(self.site)]
+            for resource in resources:
+                bring(out, resource, self.site, guard=resource.guard or guard, fresh=fresh)
+            if not resources:
+                out.notes.append("nothing is asked for by the customer's inputs")
+            differs = self.mode != "apply" and any(not row.same for row in out.rows)
+            for examination in then:
+                look(out, examination, self.site)
+            result: Result = "differs" if differs else "changed" if out.changes else "ok"
+            out.result = worst([result, *(finding.result for finding in out.findings)])
         return out
+
+    def manual(self, step: str, *examinations: Examination, when: bool = True, why: str = "") -> StepOutcome:
+        """A step that a person does: what a machine can see is looked at, the rest is attested.
+
+        Arguments:
+            step: the step's id.
+            examinations: what a machine can see of it.
+            when: whether the step is called for at this customer.
+            why: why it is not, where it is not.
+        """
+        with self._step(step) as out:
+            if when:
+                take_word(out, examinations, self.site)
+            else:
+                out.notes.append(f"not called for here: {why}")
+        return out
+
+    def attest(self, step: str, *, who: str, remark: str = "", evidence: str | Path | None = None) -> Attestation:
+        """Write down that a manual step was done: who says so, a remark, a file that shows it."""
+        self.info.step(step)
+        records = self.site.records or Path(self.inputs.run.records)
+        path = Path(evidence) if evidence else None
+        return attest(records, self.inputs.customer.name, step, who=who, remark=remark, evidence=path)
 
     def check(self, step: str, examination: Examination, *, stop: bool = False) -> StepOutcome:
         """Look at something that the kit never changes.
@@ -111,11 +119,10 @@ class Chapter:
             stop: whether the chapter must not go on when the check fails.
         """
         with self._step(step) as out:
-            report = examination.run(self.site)
-            out.findings, out.rows, out.notes = report.findings, report.rows, report.notes
-            out.result = worst(finding.result for finding in report.findings)
+            look(out, examination, self.site)
+            out.result = worst(finding.result for finding in out.findings)
             if stop and out.result in ("failed", "unknown"):
-                bad = [finding for finding in report.findings if finding.result == out.result]
+                bad = [finding for finding in out.findings if finding.result == out.result]
                 raise StepError(
                     f"{out.title}: not so",
                     seen="; ".join(finding.text for finding in bad),
@@ -143,6 +150,11 @@ class Chapter:
         return list(starts[0]["chapters"]) if starts else []
 
     @property
+    def migrating(self) -> bool:
+        """Whether an Exchange 2013 or older is left behind."""
+        return self.inputs.run.migrating_from is not None
+
+    @property
     def result(self) -> Result:
         """The worst result of the steps so far."""
         return worst(outcome.result for outcome in self.outcomes.values())
@@ -158,7 +170,6 @@ class Chapter:
         except UmkitError as error:
             error.at(customer=self.inputs.customer.name, step=step)
             out.error, out.result = error, _result_of(error, out)
-            out.commands = out.commands if self.mode != "apply" else []
             raise
         except KeyboardInterrupt:
             out.error, out.result = StepError("stopped by a person", where={"step": step}), "unknown"
@@ -169,7 +180,7 @@ class Chapter:
             if self.site.journal is not None:
                 self.site.journal.append("step", chapter=self.info.name, **out.as_event())
             if out.error is not None:
-                _display(out)
+                show(out)
                 if self.headless:
                     self.site.close()
                     self._end(self.result, out.error)
@@ -235,44 +246,9 @@ class ChapterEnd:
 
 
 def _result_of(error: UmkitError, out: StepOutcome) -> Result:
-    if isinstance(error, OutcomeUnknown) and out.kind == "configure" and out.sent:
+    if isinstance(error, OutcomeUnknown) and out.kind == "configure" and out.mode == "apply":
         return "unknown"  # a lost reading command changed nothing, so its step simply failed
     return "blocked" if isinstance(error, Blocked) else "failed"
 
 
-def _stdin_allowed() -> bool:
-    return "ipykernel" in sys.modules or sys.stdin.isatty()
-
-
-def _display(thing: object) -> None:
-    if "IPython" in sys.modules:
-        from IPython.display import display
-
-        display(thing)  # type: ignore[no-untyped-call]
-    else:
-        print(thing)
-
-
-def dress_notebook() -> None:
-    """In a notebook, draw outcomes as cards, and show our own errors as what they say, without a traceback."""
-    if "IPython" not in sys.modules:
-        return
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    if shell is None or getattr(shell, "_umkit_dressed", False):
-        return
-
-    def brief(
-        shell: Any, kind: type[BaseException], error: UmkitError, trace: Any, tb_offset: int | None = None
-    ) -> list[str]:
-        lines = str(error).splitlines()
-        shell._showtraceback(kind, error, lines)
-        return lines
-
-    shell.set_custom_exc((UmkitError,), brief)
-    shell.display_formatter.formatters["text/html"].for_type(StepOutcome, card)
-    shell._umkit_dressed = True
-
-
-__all__ = ["MODES", "Chapter", "ChapterEnd", "Mode", "dress_notebook"]
+__all__ = ["MODES", "Chapter", "ChapterEnd", "Mode"]

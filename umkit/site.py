@@ -16,7 +16,7 @@ from umkit.channel import Channel
 from umkit.command import Command
 from umkit.customer import LAB, CustomerFile
 from umkit.customer.connection import Host
-from umkit.errors import Unreadable, UsageError
+from umkit.errors import HostNotNamed, Unreadable, UsageError
 from umkit.journal import Journal, read
 from umkit.remoting import Endpoint
 
@@ -79,12 +79,12 @@ class Site:
     def host(self, name: str) -> Channel:
         """The channel to a Windows host's own endpoint.
 
-        Raises ``UsageError`` when the customer file names no such host.
+        Raises ``HostNotNamed`` when the customer file names no such host.
         """
         if name not in self._hosts:
             asked = next((host for host in self.inputs.hosts.all() if host.name.casefold() == name.casefold()), None)
             if asked is None:
-                raise UsageError(
+                raise HostNotNamed(
                     f"the customer file names no Windows host {name}",
                     expected="one of " + ", ".join(h.name for h in self.inputs.hosts.all())
                     if self.inputs.hosts.all()

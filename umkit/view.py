@@ -28,6 +28,7 @@ SIGNS = {
 
 _LINE = "1px solid rgba(128,128,128,.45)"
 _WRAP = "overflow-wrap:anywhere"
+_CODE = f"font-family:monospace;white-space:pre-wrap;word-break:normal;{_WRAP}"
 _CELL = f"padding:.2em .8em .2em 0;text-align:left;{_WRAP}"
 STYLE = {
     "card": f"border:{_LINE};border-left:5px solid;border-radius:4px;padding:.6em .9em;margin:.4em 0;max-width:62em",
@@ -37,7 +38,7 @@ STYLE = {
     "caption": "text-align:left;font-weight:600;padding:.3em 0",
     "th": f"border-bottom:2px solid rgba(128,128,128,.6);vertical-align:bottom;{_CELL}",
     "td": f"border-bottom:{_LINE};vertical-align:top;{_CELL}",
-    "pre": f"border:{_LINE};border-radius:3px;padding:.4em .6em;margin:.3em 0;white-space:pre-wrap;{_WRAP}",
+    "pre": f"border:{_LINE};border-radius:3px;padding:.4em .6em;margin:.3em 0;{_CODE}",
     "list": "margin:.3em 0;padding-left:1.4em",
     "note": "margin:.4em 0",
     "dim": "opacity:.75",
@@ -51,7 +52,7 @@ _jinja = Environment(
 def card(out: StepOutcome) -> str:
     """The card of one step, as HTML."""
     sign, colour = SIGNS[out.result]
-    changed = out.sent and bool(out.changes)
+    changed = bool(out.changes)
     return _jinja.get_template("card.html").render(
         out=out,
         sign=sign,

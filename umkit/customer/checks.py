@@ -214,7 +214,7 @@ def endpoint(path: str, port: str = "") -> Callable[[str], str]:
         if _is_host(value) and "." in value:
             raise Wrong("is a server's name, not a URL", nearest=f"http://{value}{port}{path}")
         parts = _split(value)
-        # None, or that of the other kind of endpoint; any other path is the server's to refuse: a proxy may stand before it.
+        # None, or that of the other kind of endpoint; any other path is the server's to refuse: there may be a proxy.
         given = parts.path.rstrip("/").casefold()
         if given != path.rstrip("/").casefold() and given in ("", "/wsman", "/powershell"):
             nearest = f"{parts.scheme}://{parts.netloc}{path}"

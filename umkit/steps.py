@@ -1,0 +1,109 @@
+"""How a step of each kind is carried out: a resource brought, something looked at, a person's word taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from umkit.attestation import attested
+from umkit.customer.models import Permission
+from umkit.engine import apply, plan
+from umkit.outcome import Finding, Report, StepOutcome, worst
+from umkit.resource import Resource
+from umkit.site import Site
+
+#: What each of the customer's consents is for.
+GUARDS = {
+    "restarts": "services may be restarted",
+    "information_store": "the Information Store may be restarted; mailboxes are away meanwhile",
+    "removal": "the account's rights may be removed",
+    "further_removal": "the policy's assignment and the role group membership may be taken back",
+}
+
+
+class Examination(Protocol):
+    """A check or a probe."""
+
+    def run(self, site: Site) -> Report:
+        """Look, and bring back what was found."""
+
+
+def bring(out: StepOutcome, resource: Resource, site: Site, *, guard: str, fresh: bool) -> None:
+    """Bring what a step asks of one resource to its wanted state, or note what would be sent.
+
+    Arguments:
+        out: takes rows, commands and findings; its mode decides whether anything is sent.
+        resource: the wanted state.
+        site: where.
+        guard: the consent that must hold before anything is changed; empty where none must.
+        fresh: read anew, also what was read for the step before.
+    """
+    channel = resource.channel(site)
+    planned = plan(resource, resource.read(channel, fresh=fresh), out.step)
+    out.rows += planned.rows
+    out.verbs.append(planned.verb)
+    if planned.verb == "cannot be foreseen":
+        out.findings.append(Finding("blocked", f"{resource.label}: {planned.why}", resource.way_out))
+        return
+    if planned.why:
+        out.notes.append(planned.why)
+    if not planned.commands:
+        return
+    missing = missing_consent(site, guard) if guard else None
+    if missing is not None and missing not in out.findings:
+        out.findings.append(missing)
+    if missing is not None or out.mode != "apply":
+        if out.mode != "verify":
+            out.would += [channel.pinned(command) for command in planned.commands]
+        return
+    taken = len(channel.taken)
+    try:
+        apply(planned, channel, wait=site.inputs.run.replication_wait)
+    finally:
+        out.commands += channel.taken[taken:]
+        channel.cancel.clear()
+    out.changes += len(planned.differing)
+
+
+def look(out: StepOutcome, examination: Examination, site: Site) -> None:
+    """Add what a check or a probe finds to a step."""
+    report = examination.run(site)
+    out.findings += report.findings
+    out.rows += report.rows
+    out.notes += report.notes
+
+
+def take_word(out: StepOutcome, examinations: Sequence[Examination], site: Site) -> None:
+    """A person's step: what a machine can see is looked at, the rest is a person's word.
+
+    Without an attestation the step is *open*, whatever the machine saw; attested, what the machine saw counts.
+    """
+    customer = site.inputs.customer.name
+    said, problems = attested(site.records, customer, out.step)
+    for examination in examinations:
+        look(out, examination, site)
+    seen = worst(finding.result for finding in out.findings)
+    out.findings += [Finding("failed", problem, "attest the step anew") for problem in problems]
+    if said is None:
+        how = f'when it is done: umkit attest {customer} {out.step} --who "your name"'
+        out.findings.append(Finding("open", "nobody has attested this step yet", how))
+        out.result = "open"
+        return
+    out.findings.append(Finding("ok", f"attested by {said}"))
+    if seen not in ("ok", "open"):
+        out.notes.append("it was attested as done, but the machine sees it otherwise")
+    out.result = worst(["ok" if seen == "open" else seen, "failed" if problems else "ok"])
+
+
+def missing_consent(site: Site, guard: str) -> Finding | None:
+    """What is needed before a guarded step may change anything; nothing where the customer's consent holds."""
+    consent: Permission | None = getattr(site.inputs.consent, guard)
+    if consent is not None and consent.holds(datetime.now(UTC)):
+        return None
+    if consent is None:
+        seen = f"the customer file gives no consent: {GUARDS[guard]}"
+    else:
+        window = (f"from {consent.starts} " if consent.starts else "") + f"until {consent.until}"
+        seen = f"the consent of {consent.allowed_by} does not hold now ({window}): {GUARDS[guard]}"
+    return Finding("blocked", seen, f"agree it with the customer; write consent.{guard} with allowed_by and until")
