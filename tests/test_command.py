@@ -329,6 +329,38 @@ def test_names_that_are_no_cmdlets(name: str) -> None:
         Command(name)
 
 
+SECEDIT = "C:\\Windows\\System32\\SecEdit.exe"
+
+
+def test_a_program_and_its_arguments() -> None:
+    command = Command(SECEDIT, arguments=("/export", "/cfg", "C:\\It's.inf"))
+    assert str(command) == f"& '{SECEDIT}' '/export' '/cfg' 'C:\\It''s.inf'"
+    assert command.mutating
+    assert command.as_json() == {"name": SECEDIT, "parameters": {}, "arguments": ["/export", "/cfg", "C:\\It's.inf"]}
+    assert Command.from_json(command.as_json()) == command == pickle.loads(pickle.dumps(command))
+    assert command != Command(SECEDIT, arguments=("/export",))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "arguments"),
+    [
+        (SECEDIT, {"Force": True}, ()),
+        ("Get-Mailbox", {}, ("x",)),
+        ("SecEdit.exe", {}, ("/export",)),
+        ("C:\\Windows\\System32\\cmd.exe", {}, ("/c", "dir")),
+        ("C:\\Windows\\System32\\..\\a'b.exe", {}, ()),
+        ("\\\\server\\share\\a.exe", {}, ()),
+        (SECEDIT, {}, ("",)),
+        (SECEDIT, {}, ('a"b',)),
+        (SECEDIT, {}, ("a\0b",)),
+        (SECEDIT, {}, (5,)),
+    ],
+)
+def test_programs_that_are_refused(name: str, parameters: dict[str, Any], arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(ValueNotSendable):
+        Command(name, parameters, arguments)
+
+
 @pytest.mark.parametrize("name", ["", "-Identity", "Two words", "Größe", "1st", "Name\n", "Name:", "a'b", 5, None])
 def test_parameter_names(name: Any) -> None:
     with pytest.raises(ValueNotSendable, match="impossible name"):

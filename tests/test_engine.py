@@ -45,7 +45,7 @@ class Sheet:
 
     def run(self, *cells: str, **options: Any) -> None:
         self.write(*cells)
-        if "env" not in options:
+        if not options.keys() & {"env", "kernel"}:
             options["kernel"] = self._booted()
         names = {"engine_name": "umkit", "kernel_name": "python3", "language": "python"}
         papermill.execute_notebook(self.source, self.path, **names, **options)
@@ -83,7 +83,7 @@ def booted() -> Iterator[Callable[[], Kernel]]:
 
     yield take
     for left in waiting:
-        left.stop()
+        left.stop(at_once=True)
 
 
 @pytest.fixture
@@ -389,6 +389,14 @@ def test_where_sockets_have_no_short_path_the_kernel_speaks_encrypted_tcp(
     sheet.run("print(1)", env={})
     assert sheet.statuses == ["completed"]
     assert "TCP" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("preload", ["colorsys", "no_such_module"])
+def test_a_preloaded_module_leaves_the_notebook_as_it_is(sheet: Sheet, preload: str) -> None:
+    cell = f"import sys; print({preload!r} in sys.modules, {preload!r} in globals(), Out)"
+    sheet.run(cell, kernel=Kernel(preload=preload))
+    assert sheet.text(0) == f"{preload == 'colorsys'} False {{}}\n"
+    assert sheet.now.cells[0].execution_count == 1
 
 
 def test_it_runs_inside_of_a_running_loop(sheet: Sheet) -> None:

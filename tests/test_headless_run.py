@@ -194,7 +194,7 @@ def test_an_interrupted_run_is_closed(bench: Bench, number: int | None) -> None:
     assert [chapter.result for chapter in summary.chapters] == ["unknown", "blocked"] == watching.ended
     assert summary.chapters[0].error == {"error": "KeyboardInterrupt", "what": "stopped by a person or the system"}
     assert summary.chapters[1].error == {"error": "Blocked", "what": "not run: the run was stopped"}
-    assert (summary.result, summary.exit_code) == ("unknown", 1)
+    assert (summary.result, summary.exit_code, summary.stopped) == ("unknown", 1, True)
     assert record.verify(summary.record) == []
     assert signal.getsignal(signal.SIGINT) is handler
     kept = nbformat.read(summary.record / "notebooks" / "01-slow.ipynb", 4)

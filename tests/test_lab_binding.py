@@ -332,7 +332,7 @@ def test_other_types() -> None:
     assert credential.parameters["AuthenticationCredential"] == {"UserName": "u", "Password": secret}
     moment = datetime(2026, 11, 22, 17)
     assert bound("Get-Date", Date=moment).parameters["Date"] == bound("Get-Date", "2026-11-22T17:00").parameters["Date"]
-    assert bound("Set-Content", LiteralPath="C:\\f", Value=b"ab").parameters["Value"] == [b"ab"]
+    assert bound("Set-Content", LiteralPath="C:\\f", Value=b"ab").parameters["Value"] == b"ab"
     assert bound("New-Mailbox", Name="x", Password=secret, UserPrincipalName="x@y").parameters["Password"] is secret
 
 

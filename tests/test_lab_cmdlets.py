@@ -67,7 +67,7 @@ def refused(answer: Answer, reason: str) -> str:
 
 def test_a_cmdlet_is_there_when_its_file_is() -> None:
     assert {"get-remotedomain", "set-sendconnector", "get-command"} <= cmdlets.commands("exchange").keys()
-    assert set(cmdlets.commands("windows")) == {"get-ciminstance", "get-command", "get-date", "test-netconnection"}
+    assert {"get-ciminstance", "get-command", "get-date", "test-netconnection"} <= cmdlets.commands("windows").keys()
     for package in ("exchange", "windows"):
         for command in cmdlets.commands(package).values():
             assert command.handler.__doc__, command.cmdlet.name
@@ -488,7 +488,8 @@ def test_get_command_lists_what_the_account_may_run(call: Session) -> None:
 
 def test_get_command_filters(call: Session) -> None:
     assert call.good("Get-Command", "get-*connector").names == ["Get-ReceiveConnector", "Get-SendConnector"]
-    assert call.good("Get-Command", Verb="Set").names == ["Set-RemoteDomain", "Set-SendConnector"]
+    nouns = ["ReceiveConnector", "SendConnector"]
+    assert call.good("Get-Command", Noun=nouns, Verb="Set").names == [f"Set-{noun}" for noun in nouns]
     assert call.good("Get-Command", Noun=["RemoteDomain"], Verb=["Get", "New"]).names == [
         "Get-RemoteDomain",
         "New-RemoteDomain",
@@ -582,5 +583,6 @@ def test_date(windows: Session) -> None:
 
 def test_windows_commands(windows: Session) -> None:
     names = windows.good("Get-Command").names
-    assert names == ["Get-CimInstance", "Get-Command", "Get-Date", "Test-NetConnection"]
-    assert windows.good("Get-Command", CommandType="Function").names == ["Test-NetConnection"]
+    assert {"Get-CimInstance", "Get-Command", "Get-Date", "Test-NetConnection"} <= set(names)
+    assert names == sorted(names)
+    assert windows.good("Get-Command", CommandType="Function").names == ["Get-FileHash", "Test-NetConnection"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -99,3 +100,15 @@ def test_no_script_text_in_the_client() -> None:
     for path in (ROOT / "umkit").rglob("*.py"):
         if "lab" not in path.relative_to(ROOT).parts:
             assert not re.search(r"add_script\(|is_script\s*=\s*True", path.read_text("utf-8")), path
+
+
+def test_the_list_of_steps_is_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("steps", ROOT / "tests" / "tools" / "steps.py")
+    assert spec
+    assert spec.loader
+    steps = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(steps)
+    made = steps.made()
+    assert (ROOT / "docs" / "steps.md").read_text("utf-8") == made, "run: python tests/tools/steps.py"
+    untested = [line.split("|")[1].strip() for line in made.splitlines()[8:] if line.rstrip().endswith("|  |")]
+    assert not untested, f"no test speaks of {', '.join(untested)}"

@@ -15,9 +15,11 @@ import pytest
 import yaml
 
 from umkit import resources
+from umkit.command import Command
 from umkit.engine import plan
 from umkit.errors import ConnectionLost, Unreadable
 from umkit.resource import Missed, Resource
+from umkit.secrets import Secret
 
 FIXTURES = {
     path.stem: yaml.safe_load(path.read_text("utf-8"))
@@ -32,6 +34,11 @@ def resource_class(module: str, name: str = "") -> type[Resource]:
     found: type[Resource] = getattr(loaded, name or FIXTURES[module]["resource"])
     assert found.__module__ == loaded.__name__
     return found
+
+
+def shown(command: Command) -> dict[str, Any]:
+    """The parameters of a command, as they are, with secrets masked."""
+    return {name: str(value) if isinstance(value, Secret) else value for name, value in command.parameters.items()}
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -57,5 +64,5 @@ def test_case(noun: str, name: str) -> None:
     assert planned.verb == case["verb"]
     assert planned.needs == case.get("needs", "")
     assert [row.property for row in planned.differing] == case["differing"]
-    assert [{command.name: dict(command.parameters)} for command in planned.commands] == case["commands"]
+    assert [{command.name: shown(command)} for command in planned.commands] == case["commands"]
     assert [row.note for row in planned.rows if row.note] == case.get("notes", [])

@@ -403,8 +403,8 @@ def test_a_closed_session_may_go_to_another_thread(bench: Bench) -> None:
 def test_a_deadline_stops_the_command(bench: Bench, session: Session) -> None:
     begun = time.monotonic()
     with pytest.raises(errors.DeadlineExceeded) as caught:
-        session.run(Command("Set-Slow"), deadline=0.6)
-    assert time.monotonic() - begun < 3
+        session.run(Command("Set-Slow"), deadline=1.0)
+    assert time.monotonic() - begun < 4
     assert caught.value.seen == "the server confirmed the stop"
     assert bench.cmdlets.halted.wait(5)
     assert session.run(Command("Get-Number", {"N": 1})).one() == 1
@@ -463,7 +463,7 @@ def test_an_interrupt_while_sending_stops_what_may_have_begun(
 
 def test_run_many_stops_everything_at_the_deadline(bench: Bench, session: Session) -> None:
     commands = [Command("Get-Number", {"N": 1}), *[Command("Get-Slow", {"N": number}) for number in range(12)]]
-    entries = session.run_many(commands, deadline=0.6)
+    entries = session.run_many(commands, deadline=1.5)
     assert isinstance(entries[0], Result)
     kinds = Counter(type(entry) for entry in entries[1:])
     assert kinds == {errors.DeadlineExceeded: 10, errors.NotSent: 2}
@@ -907,5 +907,8 @@ def test_the_lab_s_hosts(lab: Lab) -> None:
         endpoint = Endpoint(
             name, url, "Microsoft.PowerShell", "negotiate", username=lab.username, password=Secret(lab.password)
         )
-        with Session(endpoint) as session, pytest.raises(errors.ObjectNotFound):
-            session.run(Command("Get-Service", {"Name": "NoSuchService"}))
+        with Session(endpoint) as session:
+            assert session.protocol == "ntlm"
+            assert isinstance(session.run(Command("Get-Date")).one(), datetime)
+            with pytest.raises(errors.CommandHidden):
+                session.run(Command("Get-NoSuchCmdlet"))

@@ -105,12 +105,15 @@ class Channel:
         """Keep a list that was read in another way."""
         self._lists[noun + "[]"] = [*objects]
 
-    def change(self, command: Command, changes: Sequence[Mapping[str, Any]]) -> Result:
+    def change(
+        self, command: Command, changes: Sequence[Mapping[str, Any]], *, deadline: float | None = None
+    ) -> Result:
         """Send a changing command, with its before and after in the journal first.
 
         Arguments:
             command: the command.
             changes: ``object, property, before, after`` of each property that it changes.
+            deadline: seconds that it may take; the endpoint's unless given.
 
         Raises ``RecordError`` when it cannot be written down: then nothing was sent.
         """
@@ -121,11 +124,18 @@ class Channel:
             )
         self._lists.clear()
         pinned = self.pinned(command)
-        result = self._send(pinned, changes=changes, errors="raise")
+        result = self._send(pinned, changes=changes, errors="raise", deadline=deadline)
         self.taken.append(pinned)
         return result
 
-    def _send(self, command: Command, *, changes: Sequence[Mapping[str, Any]], errors: str) -> Result:
+    def _send(
+        self,
+        command: Command,
+        *,
+        changes: Sequence[Mapping[str, Any]],
+        errors: str,
+        deadline: float | None = None,
+    ) -> Result:
         session = self.session
         number = f"{self.chapter or 'notebook'}:{next(_numbers)}"
         self._write(
@@ -141,7 +151,7 @@ class Channel:
         )
         begun = time.monotonic()
         try:
-            result = session.run(command, cancel=self.cancel, errors=errors)
+            result = session.run(command, deadline=deadline, cancel=self.cancel, errors=errors)
         except RemoteError as error:
             error.at(host=self.endpoint.name, step=self.step or None)
             self._write("outcome", intent=number, outcome=error.outcome, seconds=_since(begun), error=error.as_dict())

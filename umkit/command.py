@@ -31,6 +31,8 @@ MASKED: Final = "(secret)"
 _READING_VERBS = frozenset({"Get", "Test", "Select", "Measure"})
 _CMDLET = re.compile(r"[A-Z][A-Za-z]+-[A-Z][A-Za-z0-9]+")
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+#: The programs that may be called: what no cmdlet does. A shell among them would let script text in.
+PROGRAMS: Final = frozenset({"C:\\Windows\\System32\\SecEdit.exe"})
 
 # PowerShell takes each of these for a single quote, wherever it stands; doubled inside quotes it means itself.
 _DOUBLED = str.maketrans({quote: quote * 2 for quote in "'\u2018\u2019\u201a\u201b"})
@@ -39,7 +41,7 @@ _LONGEST_TIMESPAN = timedelta(microseconds=(2**63 - 1) // 10)  # .NET counts 100
 
 @dataclass(frozen=True, eq=False)
 class Command:
-    """One cmdlet with typed parameters.
+    """One cmdlet with typed parameters, or one of a few programs with its arguments.
 
     Two commands are equal if they name the same cmdlet and give the same parameters values of the same types
     (``True`` is not ``1``), in whatever order. Values are copied, so later changes to what was passed do not show.
@@ -49,6 +51,7 @@ class Command:
         parameters: parameter name without dash → value: ``None``, ``bool``, ``int`` (64 bits), ``float`` (finite),
             ``str``, ``bytes``, ``datetime``, ``timedelta``, ``Decimal``, ``UUID``, ``Secret`` (anything with
             ``reveal()``, which is never called here), a ``list`` of these, or a ``dict`` of these with text keys.
+        arguments: a program's arguments, each one token; a program is one of :data:`PROGRAMS` and has no parameters.
 
     Raises:
         ValueNotSendable: the name, a parameter's name or a value cannot be sent, or cannot be written as PowerShell
@@ -58,11 +61,16 @@ class Command:
 
     name: str
     parameters: Mapping[str, Value] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not _CMDLET.fullmatch(self.name):
+        if self.name in PROGRAMS and not self.parameters:
+            self._accept_arguments()
+        elif self.arguments or not _CMDLET.fullmatch(self.name):
             raise ValueNotSendable(
-                "a command must name a cmdlet", seen=repr(self.name), expected="Verb-Noun in ASCII letters and digits"
+                "a command must name a cmdlet, or a program without parameters",
+                seen=repr(self.name),
+                expected="Verb-Noun in ASCII letters and digits, or one of " + ", ".join(sorted(PROGRAMS)),
             )
         accepted: dict[str, Value] = {}
         for name, value in self.parameters.items():
@@ -84,9 +92,21 @@ class Command:
             raise ValueNotSendable(f"{self.name} is given the parameter -{twice} more than once", seen=repr(twice))
         object.__setattr__(self, "parameters", MappingProxyType(accepted))
 
+    def _accept_arguments(self) -> None:
+        try:
+            accepted = tuple(_accepted_text(argument) for argument in self.arguments)
+        except (TypeError, ValueError) as error:
+            raise ValueNotSendable(f"an argument of {self.name} cannot be sent: {error}") from error
+        # A quote inside an argument reaches a program of Windows PowerShell 5.1 in another form.
+        if any('"' in argument or not argument for argument in accepted):
+            raise ValueNotSendable(
+                f"an argument of {self.name} cannot be sent", expected="text that is not empty, without double quotes"
+            )
+        object.__setattr__(self, "arguments", accepted)
+
     @property
     def mutating(self) -> bool:
-        """Whether the cmdlet can change something, told by its verb."""
+        """Whether the cmdlet can change something, told by its verb; a program always can."""
         return self.name.partition("-")[0] not in _READING_VERBS
 
     def powershell(self) -> str:
@@ -96,6 +116,8 @@ class Command:
         with an offset is written in UTC: the cast gives the same moment, in the reader's time zone. A secret becomes
         a ``Read-Host`` that asks for it by the parameter's name.
         """
+        if self.name in PROGRAMS:
+            return " ".join(["&", _quoted(self.name), *map(_quoted, self.arguments)])
         return " ".join([self.name, *(_argument(name, value) for name, value in self.parameters.items())])
 
     def as_json(self) -> dict[str, Any]:
@@ -105,7 +127,8 @@ class Command:
         type: ``datetime``, ``timespan``, ``decimal``, ``guid``, ``bytes`` (base64) or ``hashtable``. A secret is
         the text ``(secret)``.
         """
-        return {"name": self.name, "parameters": {name: _encoded(value) for name, value in self.parameters.items()}}
+        encoded = {"name": self.name, "parameters": {name: _encoded(value) for name, value in self.parameters.items()}}
+        return encoded | ({"arguments": list(self.arguments)} if self.arguments else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Command:
@@ -118,7 +141,8 @@ class Command:
             RecordError: the data is no command that as_json wrote.
         """
         try:
-            return cls(data["name"], {name: _decoded(value) for name, value in data["parameters"].items()})
+            parameters = {name: _decoded(value) for name, value in data["parameters"].items()}
+            return cls(data["name"], parameters, tuple(data.get("arguments", ())))
         except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, ValueNotSendable) as error:
             raise RecordError(
                 "a recorded command cannot be read",
@@ -132,13 +156,16 @@ class Command:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Command):
             return NotImplemented
-        return self.name == other.name and _typed(dict(self.parameters)) == _typed(dict(other.parameters))
+        if (self.name, self.arguments) != (other.name, other.arguments):
+            return False
+        return bool(_typed(dict(self.parameters)) == _typed(dict(other.parameters)))
 
     def __hash__(self) -> int:
-        return hash((self.name, frozenset(self.parameters)))
+        return hash((self.name, frozenset(self.parameters), self.arguments))
 
-    def __reduce__(self) -> tuple[type[Command], tuple[str, dict[str, Value]]]:
-        return Command, (self.name, dict(self.parameters))  # a mapping proxy can be neither pickled nor deep-copied
+    def __reduce__(self) -> tuple[type[Command], tuple[str, dict[str, Value], tuple[str, ...]]]:
+        # A mapping proxy can be neither pickled nor deep-copied.
+        return Command, (self.name, dict(self.parameters), self.arguments)
 
 
 def _accepted(value: Value) -> Value:

@@ -140,7 +140,7 @@ class StepOutcome:
         if bad:
             return "; ".join(bad)
         if self.result == "differs":
-            return "; ".join(f"{row.thing}: {row.property}" for row in self.rows if not row.same)
+            return "; ".join(_differing(self.rows))
         if self.changes:
             return f"{self.changes} {'property' if self.changes == 1 else 'properties'} changed and read back"
         return WORDS[self.result]
@@ -188,3 +188,19 @@ class StepOutcome:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+
+def _differing(rows: Iterable[Row], most: int = 4) -> list[str]:
+    """What differs, an object at a time: the first few properties, or that the object is not there."""
+    by_thing: dict[str, list[Row]] = {}
+    for row in rows:
+        if not row.same:
+            by_thing.setdefault(row.thing, []).append(row)
+    told = []
+    for thing, own in by_thing.items():
+        if not any(row.exists for row in own):
+            told.append(f"{thing} is not there yet")
+            continue
+        names = ", ".join(row.property for row in own[:most])
+        told.append(f"{thing}: {names}" + (f" and {len(own) - most} more" if len(own) > most else ""))
+    return told

@@ -7,6 +7,7 @@ back, ``verify`` only reads, ``plan`` and ``interactive`` show what would be sen
 
 from __future__ import annotations
 
+import atexit
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -174,6 +175,9 @@ class Chapter:
         except KeyboardInterrupt:
             out.error, out.result = StepError("stopped by a person", where={"step": step}), "unknown"
             raise
+        except Exception as error:  # a fault of ours, or of the notebook: the record must not call that step fine
+            out.error, out.result = StepError(f"{type(error).__name__}: {error}", where={"step": step}), "failed"
+            raise
         finally:
             out.seconds = time.monotonic() - begun
             self.outcomes[step] = out
@@ -192,8 +196,15 @@ class Chapter:
         journal.append(
             "chapter-end", chapter=self.info.name, result=result, **({"error": error.as_dict()} if error else {})
         )
+        own, self._own_record = self._own_record, None
+        if own is not None:
+            own.close(result)
+
+    def _break_off(self) -> None:
+        """Close the record of a chapter that runs by itself and did not come to its end."""
         if self._own_record is not None:
-            self._own_record.close(result)
+            self.site.close()
+            self._end(worst([self.result, "failed"]))
 
     def _journal(self) -> tuple[Journal | None, Path]:
         folder = os.environ.get("UMKIT_RECORD")
@@ -203,6 +214,7 @@ class Chapter:
         if self.mode != "apply":
             return None, records
         self._own_record = record.create(records, self.inputs, mode=self.mode, chapters=[self.info.name])
+        atexit.register(self._break_off)
         return self._own_record.journal, records
 
     def _repr_html_(self) -> str:

@@ -9,6 +9,7 @@ from typing import Protocol
 from umkit.attestation import attested
 from umkit.customer.models import Permission
 from umkit.engine import apply, plan
+from umkit.errors import HostNotNamed
 from umkit.outcome import Finding, Report, StepOutcome, worst
 from umkit.resource import Resource
 from umkit.site import Site
@@ -39,7 +40,11 @@ def bring(out: StepOutcome, resource: Resource, site: Site, *, guard: str, fresh
         guard: the consent that must hold before anything is changed; empty where none must.
         fresh: read anew, also what was read for the step before.
     """
-    channel = resource.channel(site)
+    try:
+        channel = resource.channel(site)
+    except HostNotNamed as error:
+        out.findings.append(Finding("open", f"{resource.label}: {error.what}", error.next))
+        return
     planned = plan(resource, resource.read(channel, fresh=fresh), out.step)
     out.rows += planned.rows
     out.verbs.append(planned.verb)

@@ -49,6 +49,16 @@ _jinja = Environment(
 )
 
 
+def shortened(text: str, most: int = 600) -> str:
+    """A command's text for a card; the journal has the whole one."""
+    if len(text) <= most:
+        return text
+    return f"{text[:most]}… ({len(text)} characters; the journal has them all)"
+
+
+_jinja.filters["shortened"] = shortened
+
+
 def card(out: StepOutcome) -> str:
     """The card of one step, as HTML."""
     sign, colour = SIGNS[out.result]

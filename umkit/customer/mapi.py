@@ -63,6 +63,11 @@ class Sessions(Section):
         128, description="Sessions allowed then; more where the sources need more."
     )
 
+    @property
+    def needed(self) -> int:
+        """Sessions needed by the page's formula, N * 5 * (O + P)."""
+        return self.xphone_servers * 5 * (self.public_sources + self.private_sources)
+
 
 class Ews(Section):
     """EWS for the server's calendar synchronisation. null: this customer does not use EWS."""

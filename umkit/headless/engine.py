@@ -73,11 +73,16 @@ class Engine:
 
         if unknown:
             logging.getLogger("papermill").warning("the engine umkit does not know: %s", ", ".join(sorted(unknown)))
-        keeper = Keeper(nb, output_path)
-        keeper.begin()
+        kernel = kernel or Kernel(env)
+        try:
+            keeper = Keeper(nb, output_path)
+            keeper.begin()
+        except BaseException:
+            kernel.stop(at_once=True)
+            raise
         execution = Execution(
             keeper,
-            kernel or Kernel(env),
+            kernel,
             deadline=execution_timeout or DEADLINE,
             start_timeout=start_timeout,
             watch=watch,

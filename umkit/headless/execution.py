@@ -153,7 +153,7 @@ class Execution:
             until = time.monotonic() + self._deadline
             while not work.done() and not stop.done() and (rest := until - time.monotonic()) > 0:
                 await asyncio.wait({work, stop}, timeout=min(_LOOK, rest), return_when=asyncio.FIRST_COMPLETED)
-                if not work.done():
+                if not work.done() and not stop.done():
                     self._watch(index, total)
             if not work.done():
                 await self._wind_up(work)

@@ -49,6 +49,7 @@ class RunSummary:
         result: the worst of its chapters.
         record: the record's folder.
         chapters: its chapters in order.
+        stopped: whether a person or the system stopped it; who called for it should stop too.
     """
 
     run: str
@@ -57,6 +58,7 @@ class RunSummary:
     result: Result
     record: Path
     chapters: Sequence[ChapterSummary]
+    stopped: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The summary object of the command line."""
@@ -78,7 +80,7 @@ class RunSummary:
         """
         found = {self.result, *(chapter.result for chapter in self.chapters)}
         found |= {_result(step.get("result")) for chapter in self.chapters for step in chapter.steps}
-        if found & {"failed", "unknown"} or ("blocked" in found and self.mode in _CHANGING):
+        if self.stopped or found & {"failed", "unknown"} or ("blocked" in found and self.mode in _CHANGING):
             return 1
         would_change = self.mode not in _CHANGING and "changed" in found
         if found & {"differs", "blocked"} or would_change:

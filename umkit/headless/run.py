@@ -56,7 +56,8 @@ def run(
         lab: what ``Lab.describe()`` says, where a lab stands for every endpoint named ``lab``.
         deadline: seconds for one cell; the customer file's ``run.cell_deadline``.
 
-    Returns the summary; a chapter that failed is told there, and an interrupted run too: it is closed and ``failed``.
+    Returns the summary; a chapter that failed is told there, and so is a run that was ``stopped`` by Ctrl-C or SIGTERM:
+    its record is closed and sealed, and its result ``failed`` or worse.
 
     Raises ``CustomerFileError`` and ``UsageError`` before anything is begun, ``RecordError`` when the run cannot be
     written down or another one works on the customer.
@@ -166,23 +167,19 @@ class _Run:
                     self._progress.chapter_ends(summary)
             finally:
                 if self._spare is not None:
-                    self._spare.stop()
+                    self._spare.stop(at_once=True)  # nothing ran in it
             result = worst(["failed" if stopped else "ok", *(summary.result for summary in ended)])
             record.close(result)
-        whole = RunSummary(record.run, record.customer, record.mode, result, record.folder, ended)
+        whole = RunSummary(record.run, record.customer, record.mode, result, record.folder, ended, stopped=stopped)
         self._progress.run_ends(whole)
         return whole
 
     def _executed(self, chapter: _Chapter, *, last: bool) -> tuple[ChapterSummary, bool]:
         """Run one chapter; what became of it, and whether somebody stopped it."""
-        from umkit.headless.kernel import Kernel
         from umkit.journal import read
 
         self._progress.chapter_begins(chapter.name, chapter.steps)
-        kernel, self._spare = self._spare or Kernel(self._env), None
-        if not last:
-            self._spare = self._started()  # it boots while this chapter runs
-        error = self._execute(chapter, kernel)
+        error = self._execute(chapter, last=last)
         self._follow()
         journal = self._record.journal
         events = read(journal.path)
@@ -197,13 +194,17 @@ class _Run:
             summary = judge([*events, end], chapter.name)
         return summary, isinstance(error, KeyboardInterrupt | SystemExit)
 
-    def _execute(self, chapter: _Chapter, kernel: Kernel) -> BaseException | None:
+    def _execute(self, chapter: _Chapter, *, last: bool) -> BaseException | None:
+        kernel, self._spare = self._spare or self._kernel(), None  # it boots while papermill is imported
+
         import papermill
         from papermill.engines import papermill_engines
 
         from umkit.customer import SECTIONS
         from umkit.headless.engine import Engine
 
+        if not last:
+            self._spare = self._kernel()  # it boots while this chapter runs
         papermill_engines.register("umkit", Engine)  # also where the package is not installed but only there
         # a section that was not given goes as None: the notebook must not fall back on its example's values
         values = {name: self._values.get(name) for name in (*SECTIONS, "mode") if name in chapter.parameters}
@@ -226,18 +227,18 @@ class _Run:
             kernel.stop()
         return None
 
+    def _kernel(self) -> Kernel:
+        from umkit.headless.kernel import Kernel
+
+        kernel = Kernel(self._env, preload="umkit.runbook")
+        with contextlib.suppress(OSError):  # the chapter that needs it tries again, and says what is wrong
+            kernel.start()
+        return kernel
+
     def _blocked(self, chapter: _Chapter, why: str) -> ChapterSummary:
         error = {"error": "Blocked", "what": f"not run: {why}"}
         self._record.journal.append("chapter-end", chapter=chapter.name, result="blocked", error=error)
         return ChapterSummary(chapter.name, "blocked", error=error)
-
-    def _started(self) -> Kernel | None:
-        from umkit.headless.kernel import Kernel
-
-        try:
-            return Kernel(self._env).start()
-        except OSError:  # then the next chapter says so
-            return None
 
     def _watch(self, done: int, total: int) -> None:
         self._signals.check()  # one that came before the engine listened

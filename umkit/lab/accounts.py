@@ -25,9 +25,14 @@ class Account:
             for cmdlet, names in section.hidden_parameters.items()
         }
 
-    def sees(self, cmdlet: str) -> bool:
-        """Whether the cmdlet exists for this account (RBAC)."""
-        return self.role == "administrator" and cmdlet.lower() not in self._hidden
+    def sees(self, cmdlet: str, *, windows: bool = False) -> bool:
+        """Whether the cmdlet exists for this account (RBAC).
+
+        Arguments:
+            cmdlet: the cmdlet.
+            windows: whether the endpoint is Windows' own, which shows its cmdlets to everybody and refuses later.
+        """
+        return (windows or self.role == "administrator") and cmdlet.lower() not in self._hidden
 
     def hidden_parameters_of(self, cmdlet: str) -> frozenset[str]:
         """Lower-case names of the cmdlet's parameters that RBAC hides."""

@@ -44,6 +44,8 @@ COMMON = {
     )
 }
 _SHARED = frozenset({*COMMON, "WhatIf", "Confirm"})
+#: Mandatory parameters that take null and an empty list all the same ([AllowNull], [AllowEmptyCollection]).
+_MAY_BE_EMPTY = frozenset({("Set-Content", "Value"), ("Set-ItemProperty", "Value"), ("Set-Item", "Value")})
 _VALIDATION = "System.Management.Automation.ParameterBindingValidationException"
 
 
@@ -123,7 +125,8 @@ class _Binder:
 
     def narrow(self) -> None:
         """Keep the sets that hold everything bound so far."""
-        own = {name for name in self.bound if name not in COMMON}
+        # A dynamic parameter is in every set, whichever of them its page lists.
+        own = {name for name, (parameter, _) in self.bound.items() if name not in COMMON and not parameter.provider}
         self.sets = [each for each in self.sets if own <= each.parameters]
         if not self.sets:
             raise self.ambiguous_set()
@@ -145,7 +148,9 @@ class _Binder:
                 shown = value if isinstance(value, str | int | float) else values.given_name(value)
                 message = f"A positional parameter cannot be found that accepts argument '{shown}'."
                 raise self.refuse(message, "PositionalParameterNotFound")
-            name = min(open_places)[3]
+            # The engine looks first for a place that takes the value as it is.
+            taking = [each for each in open_places if not values.live(self.own[each[3]].type)]
+            name = min(taking or open_places)[3]
             self.bound[name] = (self.own[name], value)
             self.narrow()
 
@@ -161,7 +166,8 @@ class _Binder:
         known_default = any(each.default for each in self.cmdlet.sets)
         candidates = [each for each in self.sets if not self.missing(each)] or self.sets
         default = [each for each in candidates if each.default]
-        if not default and len(candidates) > 1 and known_default:
+        # Sets of one name are one set, listed once a provider.
+        if not default and len({each.name for each in candidates}) > 1 and known_default:
             raise self.ambiguous_set()
         chosen = default[0] if default else min(candidates, key=lambda each: len(self.missing(each)))
         if self.missing(chosen):
@@ -174,7 +180,7 @@ class _Binder:
         return chosen
 
     def convert(self, parameter: Parameter, value: Any, required: bool) -> Any:
-        if required:
+        if required and (self.cmdlet.name, parameter.name) not in _MAY_BE_EMPTY:
             self.check_not_empty(parameter, value)
         name = parameter.name
         try:

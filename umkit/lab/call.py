@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -80,8 +80,11 @@ class Call:
     def all(self, noun: str = "") -> list[Entry]:
         """Every object of a class as this domain controller has it."""
         noun = noun or self.cmdlet.noun
-        self.read_nouns.add(noun)
-        return self.store.read(self.controller, noun)
+        shape = self.organisation.shapes.get(noun)
+        stored = shape.stored if shape else noun
+        self.read_nouns.add(stored)
+        entries = self.store.read(self.controller, stored)
+        return [each for each in entries if shape.shows(each)] if shape else entries
 
     def find(self, identity: str, noun: str = "") -> Entry:
         """The object of an identity; raises TaskRefusal when there is none."""
@@ -112,16 +115,16 @@ class Call:
     def create(self, values: Mapping[str, Any]) -> Entry | None:
         """Create an object of the cmdlet's noun; None with ``-WhatIf``."""
         self.check_name(values)
-        complete = self.complete({**self.shape().defaults(), **values})
+        complete = self.complete({**self.organisation.defaults(self.cmdlet.noun), **values})
         if not self.should_process():
             return None
         now = self.organisation.now()
-        entry = Entry(self.cmdlet.noun, uuid4(), complete, now, now)
+        entry = Entry(self.shape().stored, uuid4(), complete, now, now)
         self.store.create(self.controller, entry)
         return entry
 
-    def update(self, entry: Entry, changes: Mapping[str, Any]) -> None:
-        """Change an object, and warn as Exchange does when nothing is another than before."""
+    def update(self, entry: Entry, changes: Mapping[str, Any]) -> bool:
+        """Change an object, and warn as Exchange does when nothing is another than before; whether it was written."""
         if "Name" in changes:
             self.check_name({**entry.values, **changes}, entry.guid)
         complete = self.complete({**entry.values, **changes})
@@ -133,6 +136,8 @@ class Call:
             )
         elif self.should_process():
             self.store.update(self.controller, entry, differing, self.organisation.now())
+            return True
+        return False
 
     def remove(self, entry: Entry) -> None:
         """Remove an object."""
@@ -192,7 +197,7 @@ class Call:
             message = f'Cannot bind parameter \'Name\' to the target. Exception setting "Name": "{reason}"'
             raise records.binding_refusal(message, "ParameterBindingFailed", self.cmdlet.type_name, "WriteError")
         wanted = self.shape().distinguished_name(self.organisation, values)
-        for other in self.all():
+        for other in self.all(self.shape().stored):
             known = self.shape().distinguished_name(self.organisation, other.values)
             if other.guid != own and known.lower() == wanted.lower():
                 raise records.already_exists(known, self.controller)
@@ -203,10 +208,27 @@ class Call:
         """Send one value."""
         self.reply.outputs.append(objects.render(node))
 
-    def emit(self, entry: Entry | None) -> None:
-        """Send an object of the directory as this domain controller has it now; nothing for None."""
+    def emit(self, entry: Entry | None, noun: str = "") -> None:
+        """Send an object of the directory as this domain controller has it now; nothing for None.
+
+        Arguments:
+            entry: the object.
+            noun: as what it is shown where it has several views (a user and its mailbox); its own noun by default.
+        """
         if entry is not None:
-            self.output(self.shape(entry.noun).node(self.organisation, entry, self.controller))
+            self.output(self.shape(noun or entry.noun).node(self.organisation, entry, self.controller))
+
+    def emit_all(self, entries: Sequence[Entry], noun: str = "") -> None:
+        """Send objects up to ``-ResultSize``, 1000 by default; that there are more is a warning (wording (?))."""
+        size = self.get("ResultSize", "1000")
+        limit = len(entries) if size == "Unlimited" else int(size)
+        for entry in entries[:limit]:
+            self.emit(entry, noun)
+        if len(entries) > limit:
+            self.warn(
+                f"There are more results available than the {limit} that are displayed. To view them, increase the "
+                "value for the ResultSize parameter."
+            )
 
     def warn(self, message: str) -> None:
         """Write a warning, unless WarningAction silences it."""

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from umkit.errors import LabError
+from umkit.lab.sections import WindowsSection
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,15}$")]
 _Address = Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}$")]
@@ -45,8 +46,8 @@ class OperatingSystem(_Section):
     version: str = "10.0.17763"
 
 
-class HostSection(_Section):
-    """A Windows host.
+class HostSection(WindowsSection):
+    """A Windows host; what else it holds is in umkit.lab.sections.
 
     Arguments:
         name: its NetBIOS name.
@@ -71,6 +72,16 @@ class ExchangeServerSection(HostSection):
     version: Annotated[str, Field(pattern=r"^Version \d+\.\d+ \(Build \d+\.\d+\)$")] = "Version 15.2 (Build 1544.4)"
     edition: str = "Standard"
     domain_controller: _Name | None = None
+
+
+class OtherHostSection(HostSection):
+    """A Windows host that is neither a domain controller nor an Exchange server.
+
+    Arguments:
+        role: what it holds from the beginning: the XPhone Connect Server, or nothing but Windows.
+    """
+
+    role: Literal["xphone", "server"] = "xphone"
 
 
 class AccountSection(_Section):
@@ -103,6 +114,54 @@ class Listener(_Section):
     only_from: list[_Name] = []
 
 
+class UserSection(_Section):
+    """A user of the domain.
+
+    Arguments:
+        name: its name.
+        sam: its sAMAccountName; the name by default.
+        upn: its userPrincipalName; ``sam@domain`` by default.
+        rid: last part of its SID; given in turn by default.
+        parent: the container below the domain, ``CN=Users`` by default.
+        enabled: whether it may log on.
+        mailbox: the mailbox database that holds its mailbox; null where it has none.
+        properties: further properties of Get-User, Get-Mailbox and Get-CASMailbox.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    sam: Annotated[str, Field(min_length=1, max_length=20)] | None = None
+    upn: str | None = None
+    rid: Annotated[int, Field(ge=500)] | None = None
+    parent: str = "CN=Users"
+    enabled: bool = True
+    mailbox: str | None = None
+    properties: dict[str, Any] = {}
+
+
+class GroupSection(_Section):
+    """A group of the domain: a further one, or a built-in one under its local name.
+
+    Arguments:
+        name: its name, localised where the domain is.
+        well_known: English name of the built-in group that this is (``Domain Admins``, ``Organization Management``).
+        sam: its sAMAccountName; the name by default.
+        rid: last part of its SID; given in turn by default, and by the built-in group.
+        parent: the container below the domain; that of the built-in group, else ``CN=Users``.
+        scope: Global, Universal or DomainLocal.
+        members: users and groups by name, sAMAccountName or user principal name; servers as ``EX01$``.
+        roles: management roles that are assigned to it, which makes it a role group.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    well_known: str | None = None
+    sam: Annotated[str, Field(min_length=1)] | None = None
+    rid: Annotated[int, Field(ge=500)] | None = None
+    parent: str | None = None
+    scope: Literal["Global", "Universal", "DomainLocal"] = "Global"
+    members: list[str] = []
+    roles: list[str] = []
+
+
 class Replication(_Section):
     """How writes reach the other domain controllers.
 
@@ -119,10 +178,18 @@ class Options(_Section):
     Arguments:
         smart_host_literals: whether an address among the smart hosts is printed as ``[10.1.1.1]`` or plainly.
         language_mode: Exchange's language mode: ``none`` since KB5001779, ``restricted`` before.
+        connector_role: TransportRole of a new receive connector for which none is given.
+        sid_trustees: whether a SID such as ``S-1-5-7`` is taken as a ``-User``.
+        null_throttling_policy: whether a null ``-ThrottlingPolicy`` clears the assignment or is refused.
+        messages: language of error and warning texts, which follows the session's culture.
     """
 
     smart_host_literals: Literal["brackets", "plain"] = "brackets"
     language_mode: Literal["none", "restricted"] = "none"
+    connector_role: Literal["FrontendTransport", "HubTransport"] = "FrontendTransport"
+    sid_trustees: bool = True
+    null_throttling_policy: Literal["clears", "refused"] = "clears"
+    messages: Literal["en", "de"] = "en"
 
 
 class Description(_Section):
@@ -134,6 +201,9 @@ class Description(_Section):
         administrator: the account whose name the lab gives out.
         domain, domain_controllers, exchange_servers, hosts: the machines; hosts are all other Windows hosts.
         accounts: who may log on.
+        users, groups: the directory's own; every account is a user too.
+        trustees: SID → name of well-known identities where the domain's language is not English
+            (``S-1-5-7: NT-AUTORITÄT\\ANONYMOUS-ANMELDUNG``).
         network: the ports that answer, for Test-NetConnection.
         replication, options: see there.
         durations: cmdlet → seconds it takes, so that a client can be seen waiting or stopping.
@@ -147,8 +217,11 @@ class Description(_Section):
     domain: DomainSection
     domain_controllers: Annotated[list[HostSection], Field(min_length=1)]
     exchange_servers: Annotated[list[ExchangeServerSection], Field(min_length=1)]
-    hosts: list[HostSection] = []
+    hosts: list[OtherHostSection] = []
     accounts: Annotated[list[AccountSection], Field(min_length=1)]
+    users: list[UserSection] = []
+    groups: list[GroupSection] = []
+    trustees: dict[str, str] = {}
     network: list[Listener] = []
     replication: Replication = Replication()
     options: Options = Options()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -16,9 +16,9 @@ from types import ModuleType
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
-from umkit.lab import cmdlets, description, tables
+from umkit.lab import cmdlets, description, principals, tables
 from umkit.lab.accounts import Account
-from umkit.lab.description import Description, ExchangeServerSection
+from umkit.lab.description import Description, ExchangeServerSection, UserSection
 from umkit.lab.hosts import Host
 from umkit.lab.model import EndpointService
 from umkit.lab.records import TaskRefusal, not_found, unknown_controller
@@ -51,13 +51,18 @@ class Organisation:
         self.site = f"{self.domain}/Configuration/Sites/{described.domain.site}"
         self.options = described.options
         self.network = described.network
+        self.sid = principals.domain_sid(self.domain)
+        self.users, self.groups, self.trustees = described.users, described.groups, described.trustees
         self.durations = {name.lower(): seconds for name, seconds in described.durations.items()}
         sign, hours, minutes = described.utc_offset[0], described.utc_offset[1:3], described.utc_offset[4:]
         offset = timedelta(hours=int(hours), minutes=int(minutes))
         self.timezone = timezone(-offset if sign == "-" else offset)
         self.exchange_servers: list[ExchangeServerSection] = described.exchange_servers
-        machines = [*described.domain_controllers, *described.exchange_servers, *described.hosts]
-        self.hosts = [Host(each, self.domain) for each in machines]
+        self.hosts = [
+            *(Host(each, self.domain, "controller") for each in described.domain_controllers),
+            *(Host(each, self.domain, "exchange") for each in described.exchange_servers),
+            *(Host(each, self.domain, each.role) for each in described.hosts),
+        ]
         self.controllers = [f"{each.name.lower()}.{self.domain}" for each in described.domain_controllers]
         self.accounts = [Account(each, self.domain, self.netbios) for each in described.accounts]
         self.names = self._distinguished_names()
@@ -67,6 +72,7 @@ class Organisation:
         self._check(described)
         self.administrator = next(each.login for each in self.accounts if each.name == described.administrator)
         self._found(described.objects)
+        self._furnish()
         self.services = self._services()
 
     # -- setting up ----------------------------------------------------------------------------------------------
@@ -112,11 +118,18 @@ class Organisation:
                 known = ", ".join(sorted(self.shapes))
                 raise description.bad(self._file, f"objects.{noun}", f"no such noun; there are {known}")
         # Servers first: other objects name them.
-        for noun in sorted(self.shapes, key=lambda each: (each != "ExchangeServer", each)):
+        for noun in sorted(self.shapes, key=lambda each: (each != "ExchangeServer", self.shapes[each].rank, each)):
+            said = getattr(self._modules[self.shapes[noun].stored], "DESCRIBED_IN", "")
+            if said and noun in objects:
+                raise description.bad(self._file, f"objects.{noun}", f"these are said under {said}")
+            if self.shapes[noun].stored_as:
+                continue
             tables_of = {}
-            built_in: Iterable[dict[str, Any]] = getattr(self._modules[noun], "built_in", lambda _: ())(self)
-            for values in built_in:
-                tables_of[self.shapes[noun].identity_of(values).lower()] = self.shapes[noun].defaults() | values
+            try:
+                for values in getattr(self._modules[noun], "built_in", lambda _: ())(self):
+                    tables_of[self.shapes[noun].identity_of(values).lower()] = self.defaults(noun) | values
+            except (KeyError, TaskRefusal) as error:
+                raise description.bad(self._file, said or noun, str(error)) from error
             for at, given in enumerate(objects.get(noun, [])):
                 self._overlay(tables_of, noun, given, f"objects.{noun}[{at}]")
             for identity, values in tables_of.items():
@@ -134,11 +147,23 @@ class Organisation:
             except (ValueError, TaskRefusal) as error:
                 raise description.bad(self._file, f"{key}.{name}", str(error)) from error
         identity = shape.identity_of(shape.defaults() | fitting).lower()
-        merged = tables_of.get(identity, shape.defaults()) | fitting
+        merged = tables_of.get(identity, self.defaults(noun)) | fitting
         try:
             tables_of[identity] = self.complete(noun, merged)
         except (ValueError, TaskRefusal) as error:
             raise description.bad(self._file, key, str(error)) from error
+
+    def fitting_user(self, section: UserSection) -> dict[str, Any]:
+        """The further properties of a user in the file, each checked by the view that has it."""
+        fitting: dict[str, Any] = {}
+        views = [shape for shape in self.shapes.values() if shape.stored == "User"]
+        for name, value in section.properties.items():
+            shape = next((each for each in views if each.property(name)), self.shapes["User"])
+            try:
+                fitting.update([shape.fitting(self, name, value)])
+            except (ValueError, TaskRefusal) as error:
+                raise description.bad(self._file, f"users.{section.name}.{name}", str(error)) from error
+        return fitting
 
     def _create(self, noun: str, identity: str, values: dict[str, Any]) -> None:
         # A name-based GUID: the same organisation has the same GUIDs in every run.
@@ -146,6 +171,15 @@ class Organisation:
             noun, uuid5(NAMESPACE_DNS, f"{identity}.{noun}.{self.domain}"), values, self.founded, self.founded
         )
         self.directory.found(entry)
+
+    def _furnish(self) -> None:
+        """Put into each host what its role and the file say; its rights and hives name the directory's users."""
+        for host in self.hosts:
+            try:
+                host.furnish(self)
+            except ValueError as error:
+                key, _, message = str(error).partition(": ")
+                raise description.bad(self._file, f"{host.name}.{key}", message) from error
 
     def _services(self) -> list[EndpointService]:
         """One Exchange endpoint a server and one Windows endpoint a host."""
@@ -179,10 +213,16 @@ class Organisation:
         rules = getattr(module, "complete", None)
         return rules(self, values) if rules else values
 
+    def defaults(self, noun: str) -> dict[str, Any]:
+        """The values of a new object with all views of it, without its name."""
+        stored = self.shapes[noun].stored
+        views = [shape for shape in self.shapes.values() if shape.stored == stored]
+        return {name: value for shape in views for name, value in shape.defaults().items()}
+
     def find_latest(self, noun: str, identity: str) -> Entry:
         """The object of an identity once every write has replicated; raises TaskRefusal when there is none."""
-        for entry in self.directory.latest(noun):
-            if self.shapes[noun].matches(self, entry, identity):
+        for entry in self.directory.latest(self.shapes[noun].stored):
+            if self.shapes[noun].shows(entry) and self.shapes[noun].matches(self, entry, identity):
                 return entry
         raise not_found(identity, self.controllers[0])
 
@@ -241,7 +281,7 @@ class Organisation:
                 "domain": {"fqdn": self.domain, "netbios": self.netbios},
                 "domain_controllers": list(self.controllers),
                 "exchange_servers": [each.name for each in self.exchange_servers],
-                "hosts": {each.name: {"fqdn": each.fqdn, "address": each.address} for each in self.hosts},
+                "hosts": {each.name: each.state() for each in self.hosts},
                 "accounts": {each.name: {"login": each.login, "role": each.role} for each in self.accounts},
                 "objects": {noun: self._plain(noun) for noun in sorted(self.shapes)},
                 "pending": self.directory.pending(),
@@ -249,9 +289,11 @@ class Organisation:
 
     def _plain(self, noun: str) -> list[dict[str, Any]]:
         shape, controller = self.shapes[noun], self.controllers[0]
+        shown = getattr(self._modules[noun], "shown", lambda organisation, entry: entry)
         return [
-            {name: plain(node) for name, node in shape.nodes(self, entry, controller).items()}
-            for entry in self.directory.latest(noun)
+            {name: plain(node) for name, node in shape.nodes(self, shown(self, entry), controller).items()}
+            for entry in self.directory.latest(shape.stored)
+            if shape.shows(entry)
         ]
 
 
@@ -264,7 +306,8 @@ def load(name_or_path: str | Path | None = None) -> Organisation:
     Raises umkit.errors.LabError naming file and key.
     """
     wanted = str(name_or_path or DEFAULT)
-    shipped = {path.stem: path for path in sorted(_SHIPPED.glob("*.yaml"))}
+    # A dot in the name is a file beside an organisation, for example the list of its defects.
+    shipped = {path.stem: path for path in sorted(_SHIPPED.glob("*.yaml")) if "." not in path.stem}
     path = shipped.get(wanted, Path(wanted))
     if not path.is_file():
         raise description.bad(wanted, "", f"there is no such file, and the shipped ones are {', '.join(shipped)}")

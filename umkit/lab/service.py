@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from umkit.lab import records, tables
-from umkit.lab.binding import bind
+from umkit.lab import german, records, tables
+from umkit.lab.binding import Bound, bind
 from umkit.lab.call import Call
 from umkit.lab.model import Control, Invocation, Reply, Stopped
 from umkit.lab.records import Refusal, TaskRefusal
@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 EXCHANGE = "Microsoft.Exchange"
 WINDOWS = "Microsoft.PowerShell"
+_SYSTEM_FOLDER = "c:\\windows\\system32\\"
 #: PowerShellMaxConcurrency of the default throttling policy, for each user (a real organisation's object).
 _EXCHANGE_SHELLS = 18
 #: MaxShellsPerUser of WinRM on Windows Server 2016 and 2019; 25 on 2012 (?).
@@ -37,10 +38,17 @@ Handler = Callable[[Call], None]
 
 @dataclass(frozen=True)
 class Command:
-    """A cmdlet and what answers for it."""
+    """A cmdlet and what answers for it.
+
+    Arguments:
+        cmdlet: the cmdlet.
+        handler: what runs it.
+        native: whether it is a program, whose arguments reach it as they are.
+    """
 
     cmdlet: tables.Cmdlet
     handler: Handler = field(compare=False)
+    native: bool = False
 
 
 def _provider(arguments: list[tuple[str | None, Any]]) -> str:
@@ -53,6 +61,17 @@ def _provider(arguments: list[tuple[str | None, Any]]) -> str:
                 return "Registry"
             return "Certificate" if lowered.startswith("cert:") else "FileSystem"
     return ""
+
+
+def _plain_name(name: str) -> str:
+    """A command's name in lower case; a program in Windows' own folder without its path."""
+    lowered = name.lower().replace("/", "\\")
+    return lowered.removeprefix(_SYSTEM_FOLDER) if lowered.startswith(_SYSTEM_FOLDER) else lowered
+
+
+def _tokens(arguments: list[tuple[str | None, Any]]) -> list[str]:
+    """A program's arguments: a parameter reaches it as two of them."""
+    return [str(each) for name, value in arguments for each in ((f"-{name}", value) if name else (value,))]
 
 
 class Service:
@@ -104,7 +123,7 @@ class Service:
 
     def commands(self, account: Account) -> list[Command]:
         """The commands that exist for an account, by name."""
-        visible = [each for each in self._known.values() if account.sees(each.cmdlet.name)]
+        visible = [each for each in self._known.values() if self._sees(account, each) and not each.native]
         return sorted(visible, key=lambda each: each.cmdlet.name)
 
     def execute(self, user: str, pipeline: list[Invocation], control: Control) -> Reply:
@@ -114,17 +133,17 @@ class Service:
             if control.input:
                 raise records.not_simulated("input from the pipeline; give the values as parameters")
             account = self.organisation.account(user)
-            command = self._known.get(invocation.name.lower())
-            if account is None or command is None or not account.sees(command.cmdlet.name):
+            command = self._known.get(_plain_name(invocation.name))
+            if account is None or command is None or not self._sees(account, command):
                 raise records.command_not_found(invocation.name)
             if control.stopped.is_set():
                 raise Stopped
             with self.organisation.lock:
-                return self._run(account, command, invocation, control)
+                return self._said(self._run(account, command, invocation, control))
         except Stopped:
             raise
         except Refusal as refusal:
-            return Reply(failed=refusal.record(""))
+            return self._said(Reply(failed=refusal.record("")))
         except Exception as defect:
             _log.exception("the lab failed in %s", [each.name for each in pipeline])
             failure = Refusal(
@@ -134,6 +153,17 @@ class Service:
                 exception_type=records.INVALID_OPERATION,
             )
             return Reply(failed=failure.record(""))
+
+    def _said(self, reply: Reply) -> Reply:
+        """The reply with its texts in the language of the organisation's sessions; outputs and ids stay."""
+        if self.organisation.options.messages == "de":
+            for record in (*reply.errors, *([reply.failed] if reply.failed else [])):
+                record.message = german.said(record.message)
+            reply.warnings = [german.said(each) for each in reply.warnings]
+        return reply
+
+    def _sees(self, account: Account, command: Command) -> bool:
+        return account.sees(command.cmdlet.name, windows=self.configuration == WINDOWS)
 
     def _only(self, pipeline: list[Invocation]) -> Invocation:
         """The pipeline's one command.
@@ -153,7 +183,10 @@ class Service:
         cmdlet = command.cmdlet
         hidden = account.hidden_parameters_of(cmdlet.name)
         try:
-            bound = bind(cmdlet, invocation.arguments, hidden=hidden, provider=_provider(invocation.arguments))
+            if command.native:
+                bound = Bound({"Arguments": _tokens(invocation.arguments)}, {}, "")
+            else:
+                bound = bind(cmdlet, invocation.arguments, hidden=hidden, provider=_provider(invocation.arguments))
         except Refusal as refusal:
             return Reply(failed=refusal.record(cmdlet.name))
         exchange = self.configuration == EXCHANGE

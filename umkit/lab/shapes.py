@@ -127,6 +127,10 @@ class Shape:
         identity: how Identity is made from its properties.
         presentation: whether it is a presentation object: without AdminDisplayName.
         keys: further properties by whose value an identity finds it.
+        stored_as: the noun of the directory object that this is a view of; empty for an object of its own.
+        marker: a value of that object which tells that this view of it is there.
+        bare: whether it is no directory object itself (an access control entry): without names and dates.
+        rank: when the organisation's own objects of this noun are made; what refers to others comes later.
     """
 
     noun: str
@@ -139,11 +143,26 @@ class Shape:
     identity: str = "{Name}"
     presentation: bool = False
     keys: tuple[str, ...] = ()
+    stored_as: str = ""
+    marker: str = ""
+    bare: bool = False
+    rank: int = 1
+
+    @property
+    def stored(self) -> str:
+        """The noun under which the directory keeps its objects."""
+        return self.stored_as or self.noun
+
+    def shows(self, entry: Entry) -> bool:
+        """Whether a stored object is one of this noun's."""
+        return not self.marker or bool(entry.values.get(self.marker))
 
     def property(self, name: str) -> Property | None:
         """The property of this name in any case, or None."""
         if name.lower() == "name":
             return Property("Name", "S")
+        if self.bare and name.lower() == "identity":
+            return Property("Identity", "S")
         return next((each for each in self.properties if each.name.lower() == name.lower()), None)
 
     def defaults(self) -> dict[str, Any]:
@@ -206,6 +225,9 @@ class Shape:
             "OriginatingServer": Scalar("S", controller),
         }
         state = Scalar("S", "Unchanged")
+        if self.bare:
+            shown = Scalar("S", values.get("Identity"))
+            return {**own, "Identity": shown, "IsValid": valid, "ObjectState": state}
         if self.presentation:
             tail: dict[str, Node] = {
                 "Identity": identity,

@@ -38,6 +38,11 @@ _LIVE = re.compile(
 )
 
 
+def live(type_name: str) -> bool:
+    """Whether a parameter's type is one of live objects, which nothing over the wire can be."""
+    return bool(_LIVE.search(type_name))
+
+
 class WrongType(ValueError):
     """A value whose .NET type cannot become the parameter's type."""
 
@@ -325,6 +330,9 @@ def convert(parameter: Parameter, value: Any) -> Any:
         if not parameter.add_remove or not keys or not keys.keys() <= {"add", "remove"}:
             raise WrongType(given_name(value), clr_name(parameter))
         return Change(*(_many(parameter, "String", keys.get(key)) for key in ("add", "remove")))
+    if parameter.type == "Object[]" and isinstance(value, bytes):
+        # Bound byte by byte; a list with one array in it stays a list of an array (reference/windows.md §d).
+        return value
     if parameter.type.endswith("[]"):
         return _many(parameter, parameter.type.removesuffix("[]"), value)
     if isinstance(value, list) and parameter.type not in ("Object", "PSObject", *_FLAGS):

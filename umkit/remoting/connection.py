@@ -150,6 +150,8 @@ class Connection:
         running.ps.add_cmdlet(prepared.name)
         for name, value in prepared.parameters:
             running.ps.add_parameter(name, value)
+        for argument in prepared.arguments:
+            running.ps.add_argument(argument)
         sending = False
         try:
             if prepared.secret:

@@ -168,7 +168,7 @@ class Session:
 
     def _prepare(self, command: Command) -> Prepared:
         try:
-            return prepare(command.name, command.parameters)
+            return prepare(command.name, command.parameters, command.arguments)
         except RemoteError as error:
             error.at(**self.endpoint.where)
             raise

@@ -45,11 +45,13 @@ class Prepared:
         name: the cmdlet.
         parameters: parameter names and wire-ready values, in order.
         secret: whether a SecureString is among them, for which keys have to be exchanged first.
+        arguments: a program's arguments, each one token.
     """
 
     name: str
     parameters: tuple[tuple[str, Any], ...]
     secret: bool
+    arguments: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Prepared {self.name} -{' -'.join(name for name, _ in self.parameters)}>"
@@ -59,7 +61,7 @@ class _Unsendable(Exception):
     """Why a value cannot be sent; never the value itself."""
 
 
-def prepare(name: str, parameters: Mapping[str, Any]) -> Prepared:
+def prepare(name: str, parameters: Mapping[str, Any], arguments: tuple[str, ...] = ()) -> Prepared:
     """Bring a cmdlet's values into a form that the wire can carry.
 
     A ``dict`` becomes a hashtable, but one with exactly ``UserName`` and ``Password`` (a Secret) a PSCredential; a set
@@ -80,7 +82,7 @@ def prepare(name: str, parameters: Mapping[str, Any]) -> Prepared:
                 expected=_ALLOWED,
                 next="give the parameter another value; nothing was sent",
             ) from None
-    return Prepared(name, tuple(ready), converter.secret)
+    return Prepared(name, tuple(ready), converter.secret, arguments)
 
 
 class _Converter:

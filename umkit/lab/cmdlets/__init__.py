@@ -8,7 +8,13 @@ name: ``def get_remote_domain(call)`` is Get-RemoteDomain, because both read
 * ``built_in(organisation)``: the property tables of objects that are there
   from the beginning,
 * ``complete(organisation, values)``: the rules between properties; returns
-  the values with what follows from them, or raises TaskRefusal.
+  the values with what follows from them, or raises TaskRefusal,
+* ``shown(organisation, entry)``: an object with what follows from others, for
+  the organisation's state,
+* ``DESCRIBED_IN``: the key of an organisation's file under which its objects
+  are said, where that is not ``objects``,
+* ``CMDLETS``: cmdlets that the shared reference's table does not have,
+* ``NATIVE``: programs, by lower-case file name.
 """
 
 from __future__ import annotations
@@ -43,6 +49,8 @@ def commands(package: str) -> Mapping[str, Command]:
         package: ``exchange`` or ``windows``. Exchange's endpoint has some of Windows' own cmdlets too.
     """
     known = dict(tables.cmdlets("windows")) | (dict(tables.cmdlets("exchange")) if package == "exchange" else {})
+    for module in nouns(package):
+        known |= {each.name.lower(): each for each in getattr(module, "CMDLETS", ())}
     plain = {name.replace("-", ""): cmdlet for name, cmdlet in known.items()}
     found = {}
     for module in nouns(package):
@@ -50,4 +58,6 @@ def commands(package: str) -> Mapping[str, Command]:
             cmdlet = plain.get(name.replace("_", "").lower())
             if cmdlet is not None and callable(value):
                 found[cmdlet.name.lower()] = Command(cmdlet, value)
+        for name, program in getattr(module, "NATIVE", {}).items():
+            found[name] = Command(tables.Cmdlet(name, name, {}, ()), program, native=True)
     return found

@@ -1,0 +1,126 @@
+"""Database rights: Receive-As and Send-As of one account on the mailbox databases.
+
+The two rights on a database give full access to every mailbox in it. Only entries of the database's own count: they go
+before the inherited denies that Exchange sets for administrators. What is missing is added, nothing is taken away.
+Source: vendor's chapter on the MAPI account; Microsoft's pages of Add- and Remove-ADPermission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from umkit.accounts import Role, account_name, account_of
+from umkit.channel import Channel
+from umkit.command import Command
+from umkit.databases import chosen_databases
+from umkit.errors import RemoteError
+from umkit.kinds import IDENTITY, NAME, listof
+from umkit.permissions import Entries, entries, further
+from umkit.resource import Absent, Missed, Present, Property, Resource, State, Verb
+from umkit.site import Site
+
+RIGHTS = ("Receive-As", "Send-As")
+
+
+class DatabaseRights(Resource):
+    """The MAPI account's rights on one mailbox database.
+
+    Arguments:
+        name: the database's name.
+        account: the account as the customer file names it.
+        database: the database's distinguished name; empty where there is no such database.
+        user: the account's distinguished name; empty where there is no such user.
+        made: whether an earlier step makes the user where there is none.
+    """
+
+    noun = "MailboxDatabase"
+    title = "rights on mailbox database"
+    key = "User"
+    role: ClassVar[Role] = "mapi"
+    way_out = "find out who made the deny entry and why, remove it by hand (Remove-ADPermission with -Deny), plan again"
+    properties: ClassVar[tuple[Property, ...]] = (
+        Property("ExtendedRights", listof(NAME, "at least"), step="MAPI-5", wanted=RIGHTS),
+    )
+
+    def __init__(self, name: str, account: str, database: str = "", user: str = "", *, made: bool = False) -> None:
+        super().__init__(name, {})
+        self.account, self.database, self.user, self.made = account, database, user, made
+        if "User" in self.wanted:
+            self.wanted["User"] = account
+
+    @classmethod
+    def wanted_by(cls, site: Site) -> list[Self]:
+        """One for each chosen database; without a choice for all but recovery databases."""
+        found, name = account_of(site, cls.role), account_name(site.inputs, cls.role)
+        made = cls.role == "ews" and site.inputs.ews.create_user
+        dns = chosen_databases(site)
+        return [cls(database, name, dns[database], found.dn if found else "", made=made) for database in dns]
+
+    @property
+    def label(self) -> str:
+        """The account and the database."""
+        return f"rights of {self.account} on mailbox database {self.name}"
+
+    def read(self, channel: Channel, *, fresh: bool = False) -> State:
+        """The account's entries on the database; never asked for without both, for that would list everything."""
+        if not (self.database and self.user):
+            return self.state_of([])
+        try:
+            return self.state_of(channel.list("ADPermission", fresh=fresh, Identity=self.database, User=self.user))
+        except RemoteError as error:
+            return Missed(error)
+
+    def state_of(self, objects: Sequence[Any]) -> State:
+        """What the account's entries on the database allow and deny."""
+        if not self.database:
+            return Absent(f"there is no mailbox database {self.name}")
+        if not self.user:
+            return Absent("" if self.made else f"there is no user {self.account}")
+        found, also = entries(objects, RIGHTS), further(objects, RIGHTS)
+        remarks = [found.remark, f"allowed besides: {', '.join(also)}" if also else ""]
+        return self._state(found, "; ".join(filter(None, remarks)))
+
+    def _state(self, found: Entries, remark: str) -> State:
+        if found.denied:
+            return Absent(f"an entry of {self.name} itself denies {self.account} {' and '.join(found.denied)}")
+        return Present({"User": self.account, "ExtendedRights": list(found.allowed), "Remark": remark})
+
+    def remark(self, prop: Property, values: Mapping[str, Any]) -> str:
+        """What the inherited entries say."""
+        return str(values.get("Remark", "")) if prop.name == "ExtendedRights" else ""
+
+    def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
+        """Only the missing rights."""
+        have = state.values["ExtendedRights"] if isinstance(state, Present) else []
+        rights = listof(NAME).missing(have, RIGHTS)
+        return (Command("Add-ADPermission", self._entry(rights)),)
+
+    def _entry(self, rights: Sequence[str]) -> dict[str, Any]:
+        who = {"Identity": self.database or self.name, "User": self.user or self.account}
+        return who | {"AccessRights": ["ExtendedRight"], "ExtendedRights": list(rights)}
+
+
+class EwsDatabaseRights(DatabaseRights):
+    """The same rights for the account that synchronises calendars over EWS."""
+
+    role: ClassVar[Role] = "ews"
+    properties: ClassVar[tuple[Property, ...]] = (
+        Property("User", IDENTITY, step="EWS-1"),
+        Property("ExtendedRights", listof(NAME, "at least"), step="EWS-3", wanted=RIGHTS),
+    )
+
+
+class DatabaseRightsRemoved(DatabaseRights):
+    """The MAPI account's own two entries on one mailbox database, gone; nothing else is touched."""
+
+    properties: ClassVar[tuple[Property, ...]] = (Property("ExtendedRights", listof(NAME), step="REM-1", wanted=()),)
+
+    def _state(self, found: Entries, remark: str) -> State:
+        values = {"User": self.account, "ExtendedRights": list(found.allowed), "Remark": remark}
+        return Present(values)  # a deny entry does not stand in the way of taking the allowing one away
+
+    def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
+        """The rights that are there, as they were given."""
+        have = state.values["ExtendedRights"] if isinstance(state, Present) else RIGHTS
+        return (Command("Remove-ADPermission", self._entry(have) | {"Confirm": False}),)

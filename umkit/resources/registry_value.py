@@ -1,0 +1,124 @@
+"""Registry value: a value of a key in the local machine's hive, with its type.
+
+``New-Item -Force`` on an existing key deletes it with all that is below and makes it anew; so a key is only made
+after it was seen to be missing, and without ``-Force``. ``Set-ItemProperty`` makes or overwrites a value, and gets the
+type always: without it an existing value would keep its own.
+Source: vendor's chapters "MAPI" and "Exchange Mailbox Store Limits"; Microsoft's pages of the cmdlets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+from umkit.channel import Channel
+from umkit.command import Command
+from umkit.errors import RemoteError
+from umkit.kinds import ENUM, INTEGER, NAME
+from umkit.resource import Absent, Missed, Present, Property, Resource, State, Verb
+from umkit.site import Site
+from umkit.windows import registry, xphone_host
+
+#: Objects allowed by each session of one account; Exchange's own limit is 32.
+SESSIONS = "Maximum Allowed Sessions Per User"
+
+
+class RegistryValue(Resource):
+    """A value of a registry key; the first property is the value, ``Type`` its type.
+
+    Arguments:
+        name: the key, for example ``HKLM:\\SOFTWARE\\Clients\\Mail``.
+        host: the host whose registry it is.
+        values: property name → wanted value, over the class's own.
+    """
+
+    noun = "ItemProperty"
+    title = "registry key"
+
+    def __init__(self, name: str, host: str, **values: Any) -> None:
+        super().__init__(name, {})
+        self.wanted |= {prop.name: prop.wanted for prop in self.properties} | values
+        self.host = host
+
+    @property
+    def label(self) -> str:
+        """The key as a person would name it."""
+        return f"{self.title} {self.name} on {self.host}"
+
+    def channel(self, site: Site) -> Channel:
+        """The host's own endpoint."""
+        return site.host(self.host)
+
+    def read(self, channel: Channel, *, fresh: bool = False) -> State:
+        """The key's value, if key and value are there; never from what was kept."""
+        try:
+            found = registry.values(channel, self.name, self.key)
+        except RemoteError as error:
+            return Missed(error)
+        return self.state_of([] if found is None else [found])
+
+    def state_of(self, objects: Sequence[Any]) -> State:
+        """The state that the key's values show: no object where the key is missing."""
+        if not objects:
+            return Absent()
+        value = objects[0].get(self.key)
+        return Present({self.key: value, "Type": registry.type_of(value)})
+
+    def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
+        """The value with its type; before it the key, where it is missing."""
+        set_value = Command(
+            "Set-ItemProperty",
+            {"LiteralPath": self.name, "Name": self.key, "Value": self.wanted[self.key], "Type": self.wanted["Type"]},
+        )
+        return (Command("New-Item", {"Path": self.name}), set_value) if verb == "create" else (set_value,)
+
+    def carries(self, command: Command) -> Collection[str]:
+        """A new key carries nothing yet."""
+        return () if command.name == "New-Item" else {self.key, "Type"}
+
+
+class DefaultMailClient(RegistryValue):
+    """The machine's default mail client is Microsoft Outlook, in both registry views."""
+
+    key = registry.DEFAULT
+    properties: ClassVar[tuple[Property, ...]] = (
+        Property(registry.DEFAULT, NAME, step="OUT-7", wanted="Microsoft Outlook"),
+        # An expandable string arrives expanded and counts as a string (?).
+        Property("Type", ENUM, step="OUT-7", wanted="String"),
+    )
+
+    @classmethod
+    def wanted_by(cls, site: Site) -> list[Self]:
+        """The key of the 64-bit and of the 32-bit view on the XPhone server."""
+        host = xphone_host(site)
+        return [cls(f"HKLM:\\SOFTWARE\\{view}Clients\\Mail", host) for view in ("", "Wow6432Node\\")]
+
+
+class SessionsPerUser(RegistryValue):
+    """The sessions that the Information Store allows an account: the same on every mailbox server."""
+
+    key = SESSIONS
+    properties: ClassVar[tuple[Property, ...]] = (
+        Property(SESSIONS, INTEGER, step="LIM-7"),
+        # A QWord cannot be told from a DWord by what arrives.
+        Property("Type", ENUM, step="LIM-7", wanted="DWord"),
+    )
+
+    def __init__(self, host: str, sessions: int) -> None:
+        path = "HKLM:\\SYSTEM\\CurrentControlSet\\Services\\MSExchangeIS\\ParametersSystem"
+        super().__init__(path, host, **{SESSIONS: sessions})
+
+    @classmethod
+    def wanted_by(cls, site: Site) -> list[Self]:
+        """Every mailbox server, with the customer file's number or what the sources need; none unless opted in."""
+        asked = site.inputs.sessions
+        if not asked.registry_limit:
+            return []
+        return [cls(server, max(asked.registry_sessions, asked.needed)) for server in site.mailbox_servers()]
+
+
+class SessionsPerUserForEws(SessionsPerUser):
+    """The same limit, where the chapter on EWS asks for it."""
+
+    properties = tuple(replace(prop, step="EWS-4") for prop in SessionsPerUser.properties)

@@ -1,0 +1,104 @@
+"""Relay right: that anonymous senders may reach any recipient through one connector.
+
+The permission group AnonymousUsers lets a host submit mail to the organisation's own domains; the right
+Ms-Exch-SMTP-Accept-Any-Recipient is what makes a relay of it. The anonymous principal's name is localised.
+Source: Microsoft's page "Allow anonymous relay on Exchange servers".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from umkit.channel import Channel
+from umkit.command import Command
+from umkit.errors import AccessDenied, CommandHidden, Refused, RemoteError
+from umkit.kinds import NAME, listof
+from umkit.permissions import ANY_RECIPIENT, anonymous, entries, listed, of
+from umkit.resource import Absent, Missed, Present, Property, Resource, State, Verb
+from umkit.resources.receive_connector import ReceiveConnector
+from umkit.site import Site
+
+#: The anonymous principal in English; its SID is the same in every language, but whether -User takes it is (?).
+ANONYMOUS, ANONYMOUS_SID = "NT AUTHORITY\\ANONYMOUS LOGON", "S-1-5-7"
+
+
+class RelayRight(Resource):
+    """The right to any recipient, for anonymous senders on one connector.
+
+    Arguments:
+        name: the connector's ``SERVER\\Name``.
+        connector: its distinguished name; empty where it is not there yet.
+    """
+
+    noun = "ReceiveConnector"
+    title = "relay right on receive connector"
+    way_out = "find out who denied it and why, then remove that entry by hand"
+    properties: ClassVar[tuple[Property, ...]] = (
+        Property("Name", NAME, step="REL-2"),
+        Property("ExtendedRights", listof(NAME, "at least"), step="REL-3", wanted=(ANY_RECIPIENT,), create=False),
+    )
+
+    def __init__(self, name: str, connector: str = "") -> None:
+        super().__init__(name, {})
+        self.connector = connector
+
+    @classmethod
+    def wanted_by(cls, site: Site) -> list[Self]:
+        """One for each relay connector, where anonymous senders are wanted at all."""
+        if site.inputs.relay.permission != "anonymous":
+            return []
+        present = site.organisation().list("ReceiveConnector", fresh=site.interactive)
+        pairs = [(wanted, wanted.find(present)) for wanted in ReceiveConnector.wanted_by(site)]
+        return [cls(wanted.identity, str(found["DistinguishedName"]) if found else "") for wanted, found in pairs]
+
+    def read(self, channel: Channel, *, fresh: bool = False) -> State:
+        """The entries of the connector; never asked for without one, for that would list everything."""
+        if not self.connector:
+            return Absent()
+        try:
+            return self.state_of(channel.list("ADPermission", fresh=fresh, Identity=self.connector))
+        except RemoteError as error:
+            return Missed(error)
+
+    def state_of(self, objects: Sequence[Any]) -> State:
+        """What the connector's entries say of anonymous senders."""
+        if not self.connector:
+            return Absent()
+        trustee = anonymous(objects)
+        held = entries(of(objects, trustee), [ANY_RECIPIENT])
+        if held.denied:
+            return Absent(f"an entry of {self.name} itself denies {trustee} the right {ANY_RECIPIENT}")
+        others = [row for row in objects if not NAME.same(row.get("User"), trustee) and not row.get("IsInherited")]
+        others = [row for row in others if not row.get("Deny") and ANY_RECIPIENT.casefold() in _names(row)]
+        also = ", ".join(dict.fromkeys(str(row.get("User")) for row in others))
+        return Present({"Name": self.name, "ExtendedRights": list(held.allowed), "Trustee": trustee, "Also": also})
+
+    def remark(self, prop: Property, values: Mapping[str, Any]) -> str:
+        """Who else holds the right."""
+        return f"held by {values['Also']} too" if prop.name == "ExtendedRights" and values.get("Also") else ""
+
+    def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
+        """The right is added and nothing else is touched."""
+        trustee = state.values["Trustee"] if isinstance(state, Present) else ""
+        given = {
+            "Identity": self.connector or self.name,
+            "User": trustee or ANONYMOUS,
+            "ExtendedRights": [ANY_RECIPIENT],
+        }
+        return (Command("Add-ADPermission", given),)
+
+    def send(self, command: Command, changes: Sequence[Mapping[str, Any]], channel: Channel) -> None:
+        """Send it; where the organisation knows the anonymous principal by another name, by its SID."""
+        try:
+            channel.change(command, changes)
+        except (AccessDenied, CommandHidden):
+            raise
+        except Refused:
+            if command.parameters["User"] != ANONYMOUS:
+                raise
+            channel.change(Command(command.name, {**command.parameters, "User": ANONYMOUS_SID}), changes)
+
+
+def _names(row: Mapping[str, Any]) -> set[str]:
+    return {name.casefold() for name in listed(row.get("ExtendedRights"))}

@@ -1,0 +1,126 @@
+"""Role group: who may act as other users over EWS.
+
+ApplicationImpersonation is a management role; the group carries it to its members. Members and roles that are there
+besides are named and never taken away. A membership is taken back with ``Update-RoleGroupMember``, which replaces the
+whole list: it gets the members that were just read, without the account, and the list is read again afterwards.
+Source: vendor's chapter "EWS"; Microsoft's pages of New-RoleGroup and Add-RoleGroupMember.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, ClassVar, Self
+
+from umkit.accounts import account_of
+from umkit.command import Command
+from umkit.kinds import BOOL, IDENTITY, NAME, ListKind, listof
+from umkit.permissions import listed
+from umkit.resource import Absent, Present, Property, Resource, State, Verb
+from umkit.site import Site
+
+ROLE = "ApplicationImpersonation"
+
+
+class ImpersonationRoleGroup(Resource):
+    """The role group for impersonation, with the EWS account as a member.
+
+    Arguments:
+        name: the role group's name.
+        member: the account's canonical name, or as the customer file names it where it is not there yet.
+        missing: why the account can be no member; empty where it can.
+    """
+
+    noun = "RoleGroup"
+    title = "role group"
+    way_out = "create the account first, or set ews.create_user in the customer file"
+    properties: ClassVar[tuple[Property, ...]] = (
+        Property("Name", NAME, step="EWS-5"),
+        Property("Roles", listof(IDENTITY, "at least"), step="EWS-5", wanted=(ROLE,)),
+        Property("Members", listof(IDENTITY, "at least"), step="EWS-5"),
+    )
+
+    def __init__(self, name: str, member: str, missing: str = "") -> None:
+        super().__init__(name, {"Members": [member]})
+        self.missing = missing
+
+    @classmethod
+    def wanted_by(cls, site: Site) -> list[Self]:
+        """The one that the customer file names."""
+        asked, name = site.inputs.ews, site.inputs.ews_account()
+        if (found := account_of(site, "ews")) is not None:
+            return [cls(asked.role_group, found.identity or found.dn)]
+        return [cls(asked.role_group, name, "" if asked.create_user else f"there is no user {name}")]
+
+    def state_of(self, objects: Sequence[Any]) -> State:
+        """The group with its roles and members."""
+        if self.missing:
+            return Absent(self.missing)
+        found = self.find(objects)
+        if found is None:
+            return Absent()
+        lists = {name: listed(found.get(name)) for name in ("Roles", "Members")}
+        return Present({"Name": found["Name"], "Identity": found.get("Identity")} | lists)
+
+    def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
+        """A new group whole; else a role assignment and a member, each where it is missing."""
+        if not isinstance(state, Present):
+            given = {name: list(self.wanted[name]) for name in ("Roles", "Members")}
+            return (Command("New-RoleGroup", {"Name": self.name} | given),)
+        group = str(state.values.get("Identity") or self.name)
+        sent: list[Command] = []
+        for prop in asked:
+            kind = prop.kind
+            missing = (
+                kind.missing(state.values[prop.name], self.wanted[prop.name]) if isinstance(kind, ListKind) else []
+            )
+            for each in missing:
+                role = {"Role": each, "SecurityGroup": self.name}
+                member = {"Identity": group, "Member": each}
+                new = prop.name == "Roles"
+                sent.append(
+                    Command("New-ManagementRoleAssignment" if new else "Add-RoleGroupMember", role if new else member)
+                )
+        return tuple(sent)
+
+    def carries(self, command: Command) -> Collection[str]:
+        """Which property a command sets."""
+        return {"New-ManagementRoleAssignment": ("Roles",), "Add-RoleGroupMember": ("Members",)}.get(
+            command.name, ("Name", "Roles", "Members")
+        )
+
+
+class ImpersonationMembershipRemoved(Resource):
+    """The EWS account is no member of the role group any more; group and other members stay.
+
+    Arguments:
+        name: the role group's name.
+        member: the account's canonical name; empty where there is no such user.
+    """
+
+    noun = "RoleGroup"
+    title = "membership in role group"
+    properties: ClassVar[tuple[Property, ...]] = (Property("Member", BOOL, step="REM-2", wanted=False),)
+
+    def __init__(self, name: str, member: str = "") -> None:
+        super().__init__(name, {})
+        self.member = member
+
+    @classmethod
+    def wanted_by(cls, site: Site) -> list[Self]:
+        """The one of the EWS account, where this customer uses EWS."""
+        if not site.inputs.has("ews"):
+            return []
+        found = account_of(site, "ews")
+        return [cls(site.inputs.ews.role_group, found.identity if found else "")]
+
+    def state_of(self, objects: Sequence[Any]) -> State:
+        """Whether the account is a member; without the group or the account it is none."""
+        found = self.find(objects)
+        members = listed(found.get("Members")) if found is not None and self.member else []
+        others = [str(each) for each in members if not IDENTITY.same(each, self.member)]
+        return Present({"Member": len(others) < len(members), "Others": others})
+
+    def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
+        """The list without the account."""
+        others = state.values["Others"] if isinstance(state, Present) else []
+        return (Command("Update-RoleGroupMember", {"Identity": self.name, "Members": others, "Confirm": False}),)

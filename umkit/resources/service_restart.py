@@ -1,0 +1,199 @@
+"""Service restart: a service restarted when, and only when, its settings changed since it started.
+
+The start of the service's process is compared with when the settings were changed, and both times are shown. The
+times are those of the machines that wrote them; they are of one domain, so their clocks agree.
+Source: vendor's chapters "IMAP4 access" and "Exchange Mailbox Store Limits".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Self
+
+from umkit.channel import Channel
+from umkit.command import Command
+from umkit.engine import plan
+from umkit.errors import RecordError, Unreadable
+from umkit.journal import read
+from umkit.kinds import NAME, Kind
+from umkit.resource import Present, Property, Resource, State, Verb
+from umkit.resources.imap_settings import ImapSettings
+from umkit.resources.policy_assignment import PolicyAssignment
+from umkit.resources.service import IMAP_SERVICES, Service, force
+from umkit.resources.throttling_policy import ThrottlingPolicy
+from umkit.resources.xml_setting import ImapProtocolLog, protocol_log_file
+from umkit.site import Site
+from umkit.windows import files, services
+
+INFORMATION_STORE = "MSExchangeIS"
+#: The directory keeps a time of change in whole seconds: what started within that second may have started before it.
+DIRECTORY_TICK = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class After:
+    """What a service must have started after.
+
+    Arguments:
+        moment: when the latest of its settings changed, in UTC; nothing where a change is still to be made.
+        what: what changed, or will.
+    """
+
+    moment: datetime | None
+    what: str
+
+    def __str__(self) -> str:
+        when = f"{self.moment:%Y-%m-%d %H:%M:%S} UTC: " if self.moment else ""
+        return f"after {when}{self.what}"
+
+
+def _since(started: Any, after: Any) -> bool:
+    if not isinstance(started, datetime) or after.moment is None:
+        return False
+    return started >= after.moment.replace(microsecond=0) + DIRECTORY_TICK
+
+
+#: When a service started, against what it must have started after.
+START_TIME = Kind("start time", lambda value: value, alike=_since)
+
+
+class ServiceRestart(Service):
+    """A service that must have started after its settings changed; a stopped one is started.
+
+    Arguments:
+        name: its name.
+        host: the host that it runs on.
+        changed: when the latest of its settings changed, in UTC; nothing where a change is still to be made.
+        what: what changed, or will.
+    """
+
+    patience = 900.0
+
+    def __init__(self, name: str, host: str, changed: datetime | None, what: str) -> None:
+        super().__init__(name, host, Started=After(changed, what))
+
+    def complete(self, found: Mapping[str, Any], channel: Channel, *, fresh: bool) -> Mapping[str, Any]:
+        """When the service's process started, and what depends on it where it has to be restarted."""
+        begun = services.started(channel, found.get("ProcessId"), fresh=fresh)
+        if START_TIME.same(begun, self.wanted["Started"]):
+            return {**found, "Started": begun}
+        return {**found, "Started": begun, "DependentServices": services.dependents(channel, str(found["Name"]))}
+
+    def send(self, command: Command, changes: Sequence[Mapping[str, Any]], channel: Channel) -> None:
+        """Let the second of the change pass first; otherwise the new start could not be told from an older one."""
+        channel.cancel.wait(1.1 * DIRECTORY_TICK.total_seconds())
+        super().send(command, changes, channel)
+
+    def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
+        """The restart, if one is due."""
+        values = state.values if isinstance(state, Present) else {}
+        name = str(values.get("Name") or self.name)
+        return (Command("Restart-Service", {"Name": name, **force(values), "Confirm": False}),) if asked else ()
+
+
+class ImapRestart(ServiceRestart):
+    """An IMAP4 service restarted when, and only when, a setting changed since it started."""
+
+    properties: ClassVar[tuple[Property, ...]] = (Property("Started", START_TIME, step="IMAP-4"),)
+
+    @classmethod
+    def wanted_by(cls, site: Site) -> list[Self]:
+        """The IMAP4 service and its backend on each chosen server, against the settings' and the file's last change.
+
+        Raises ``Unreadable`` when the settings do not say when they changed.
+        """
+        wanted = []
+        for server in site.inputs.imap4.servers or site.mailbox_servers():
+            changed, what = cls._changed(site, server)
+            wanted += [cls(name, server, changed, what) for name in IMAP_SERVICES]
+        return wanted
+
+    @classmethod
+    def _changed(cls, site: Site, server: str) -> tuple[datetime | None, str]:
+        settings = [each for each in ImapSettings.wanted_by(site) if NAME.same(each.name, server)]
+        if _to_be_changed(site, settings):
+            return None, "the change of IMAP-2"
+        if _to_be_changed(site, [each for each in ImapProtocolLog.wanted_by(site) if NAME.same(each.host, server)]):
+            return None, "the change of IMAP-5"
+        times = [
+            (_when_changed(found, f"the IMAP settings of {server}"), "IMAP settings changed")
+            for found in site.organisation().list("ImapSettings", fresh=True, Server=server)
+        ]
+        written = files.changed(site.host(server), protocol_log_file(site))
+        times += [(written, "configuration file written")] if written else []
+        if not times:
+            raise Unreadable(f"{server} shows no IMAP settings", next="check imap4.servers in the customer file")
+        return max(times)
+
+
+class InformationStoreRestart(ServiceRestart):
+    """The Information Store restarted when the throttling policy or its assignment changed since it started.
+
+    When an assignment was made is told from this customer's records: the mailbox's own time of change moves with
+    every other change of it, and mailboxes are away during a restart. An assignment by hand is therefore not seen.
+    """
+
+    properties: ClassVar[tuple[Property, ...]] = (Property("Started", START_TIME, step="LIM-5"),)
+
+    @classmethod
+    def wanted_by(cls, site: Site) -> list[Self]:
+        """The Information Store of each mailbox server; none where there is no policy and none will be made."""
+        name = site.inputs.sessions.policy
+        servers = site.mailbox_servers()
+        for step, earlier in (("LIM-3", ThrottlingPolicy), ("LIM-4", PolicyAssignment)):
+            if _to_be_changed(site, earlier.wanted_by(site)):
+                return [cls(INFORMATION_STORE, server, None, f"the change of {step}") for server in servers]
+        policies = [each for each in site.organisation().list("ThrottlingPolicy") if NAME.same(each.get("Name"), name)]
+        changes = [(_when_changed(policy, f"throttling policy {name}"), "policy changed") for policy in policies]
+        assigned, restarted = _assigned(site)
+        wanted = []
+        for server in servers:
+            since = assigned if server.casefold() not in restarted else None
+            times = changes + ([(since, "policy assigned")] if since else [])
+            wanted += [cls(INFORMATION_STORE, server, *max(times))] if times else []
+        return wanted
+
+
+def _when_changed(found: Mapping[str, Any], what: str) -> datetime:
+    changed = services.moment(found.get("WhenChangedUTC"))
+    if changed is None:
+        raise Unreadable(
+            f"when {what} changed cannot be told",
+            seen=f"WhenChangedUTC {found.get('WhenChangedUTC')}",
+            next="restart the service by hand if a setting was changed",
+        )
+    return changed
+
+
+def _to_be_changed(site: Site, resources: Sequence[Resource]) -> bool:
+    """Whether an earlier step still has something to do, so that a restart has to follow it."""
+    return any(plan(each, each.read(each.channel(site))).verb != "nothing" for each in resources)
+
+
+def _assigned(site: Site) -> tuple[datetime | None, set[str]]:
+    """When a policy was last assigned by the records, and where the Information Store was restarted after that."""
+    folder = site.records / site.inputs.customer.name if site.records else None
+    when: datetime | None = None
+    restarted: set[str] = set()
+    for path in sorted(folder.glob("*/journal.jsonl")) if folder else ():
+        try:
+            events = read(path)
+        except RecordError:
+            continue  # a broken record is seen by those who list records
+        intents = {event.get("id"): event for event in events if event["event"] == "intent" and event["mutating"]}
+        for event in events:
+            intent = intents.get(event.get("intent")) if event["event"] == "outcome" else None
+            if intent is None or event["outcome"] not in ("done", "unknown"):
+                continue
+            name, parameters = intent["command"]["name"], intent["command"]["parameters"]
+            if name == "Set-ThrottlingPolicyAssociation" or (
+                name == "Set-Mailbox" and "ThrottlingPolicy" in parameters
+            ):
+                when, restarted = datetime.fromisoformat(event["time"]), set()
+            elif (
+                name == "Restart-Service" and parameters.get("Name") == INFORMATION_STORE and event["outcome"] == "done"
+            ):
+                restarted.add(str(intent["endpoint"]).casefold())
+    return when, restarted

@@ -1,0 +1,126 @@
+"""Text file: a small XML file on a Windows host, of which one value is wanted.
+
+A file that is there keeps every byte but those of the value, and a backup stands beside it; where the page says how a
+missing one looks, it is made.
+Source: vendor's chapter "EWS", part 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from umkit.channel import Channel
+from umkit.command import Command
+from umkit.errors import RemoteError, Unreadable
+from umkit.kinds import ENUM
+from umkit.resource import Absent, Missed, Present, Property, Resource, State, Verb
+from umkit.site import Site
+from umkit.windows import files, xphone_host
+from umkit.xml_bytes import Place, XmlError, value_of, with_value
+
+
+class TextFile(Resource):
+    """One value in a file on a Windows host; its class's only property is the value.
+
+    Arguments:
+        path: the file's full path.
+        host: the host that it is on.
+        value: the wanted value.
+    """
+
+    noun = "Content"
+    title = "file"
+    #: Where the value stands.
+    place: ClassVar[Place]
+    #: What a missing file is made with, before the value is put in; nothing where it cannot be made.
+    initial: ClassVar[bytes] = b""
+    way_out = "look at the file, then run the step again"
+
+    def __init__(self, path: str, host: str, value: str) -> None:
+        super().__init__(path, {})
+        self.host = host
+        self.wanted[self.properties[0].name] = value
+        self._before = ""
+
+    @property
+    def label(self) -> str:
+        """The file as a person would name it."""
+        return f"{self.title} {self.name} on {self.host}"
+
+    def channel(self, site: Site) -> Channel:
+        """The host's own endpoint."""
+        return site.host(self.host)
+
+    def read(self, channel: Channel, *, fresh: bool = False) -> State:
+        """The value, with the whole content that it was read from; never from what was kept."""
+        try:
+            content = files.content(channel, self.name)
+            folder = self.name.rpartition("\\")[0]
+            if content is None and self.initial and not files.exists(channel, folder, "Container"):
+                return Absent(f"the folder {folder} is missing on {self.host}")
+        except (RemoteError, Unreadable) as error:
+            return Missed(error)
+        return self.state_of([] if content is None else [content])
+
+    def state_of(self, objects: Sequence[Any]) -> State:
+        """The state that the file's content shows: none where it is missing."""
+        if not objects:
+            return Absent("" if self.initial else f"{self.name} is missing on {self.host}")
+        content = objects[0].encode("utf-8") if isinstance(objects[0], str) else bytes(objects[0])
+        try:
+            found = value_of(content, self.place)
+            if found is None and (lacking := self.lacking(content)):
+                return Absent(lacking)
+        except XmlError as error:
+            return Missed(Unreadable(f"{error}: {self.name}", where={"host": self.host}, next="mend the file by hand"))
+        return Present({self.properties[0].name: found, "Content": content})
+
+    def lacking(self, content: bytes) -> str:
+        """Why a file without the value cannot be given it; empty where it can."""
+        return f"{self.name} on {self.host} has no {self.place}"
+
+    def changed(self, content: bytes) -> bytes:
+        """The content with the wanted value."""
+        return with_value(content, self.place, str(self.wanted[self.properties[0].name]))
+
+    def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
+        """The one command that writes the file."""
+        before = state.values["Content"] if isinstance(state, Present) else b""
+        self._before = files.digest(before) if before else ""
+        try:
+            content = self.changed(before or self.initial)
+        except XmlError as error:
+            raise Unreadable(
+                f"{self.label}: {error}", next="change the value by hand, then run the step again"
+            ) from error
+        if len(content) > files.LARGEST:
+            raise Unreadable(f"{self.label} is too large to be written in one command", next="change the value by hand")
+        return (Command("Set-Content", {"LiteralPath": self.name, "Encoding": "Byte", "Value": content}),)
+
+    def send(self, command: Command, changes: Sequence[Mapping[str, Any]], channel: Channel) -> None:
+        """Write the file: with a backup, hashes before and after, and put back where they differ."""
+        if self._before:
+            files.replace(channel, self.name, self._before, command, changes)
+        else:
+            files.create(channel, self.name, command, changes)
+
+
+class CalendarSyncFile(TextFile):
+    """CalendarSyncExchange.config.xml: how the server hears of changed calendars."""
+
+    title = "calendar synchronisation file"
+    key = "advise Object"
+    place = Place(("exchange", "events", "advise"), "Object")
+    properties: ClassVar[tuple[Property, ...]] = (Property("advise Object", ENUM, step="EWS-8"),)
+    initial = (
+        b'<?xml version="1.0" encoding="utf-8"?>\r\n<configuration>\r\n  <calendar_sync>\r\n    <exchange>\r\n'
+        b'      <events>\r\n        <advise Object="EwsStream"></advise>\r\n      </events>\r\n    </exchange>\r\n'
+        b"  </calendar_sync>\r\n</configuration>\r\n"
+    )
+
+    @classmethod
+    def wanted_by(cls, site: Site) -> list[Self]:
+        """The file in the XPhone installation folder."""
+        path = site.inputs.xphone.install_path.rstrip("\\") + "\\CalendarSyncExchange.config.xml"
+        return [cls(path, xphone_host(site), site.inputs.ews.advise)]
