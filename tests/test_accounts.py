@@ -16,7 +16,7 @@ from umkit.checks.ews_fit import EwsFit
 from umkit.checks.group_membership import forbidden
 from umkit.checks.mapi_uses import MapiUses, Office365Limits
 from umkit.checks.plain_text_logins import PlainTextAccepted
-from umkit.checks.session_demand import SessionDemand, sessions_needed
+from umkit.checks.session_demand import SessionDemand
 from umkit.command import Command
 from umkit.errors import AccessDenied, ObjectNotFound, OutcomeUnknown, Refused, RemoteError, SecretError, Unreadable
 from umkit.memberships import Group
@@ -312,7 +312,7 @@ def test_session_demand() -> None:
     assert "1 * 5 * (6 + 1) = 35, more than the limit of 32" in text
     assert "within the limit" in told(SessionDemand(), "sessions: {public_sources: 5, private_sources: 1}")[0][1]
     many = "sessions: {xphone_servers: 3, public_sources: 9, private_sources: 1, registry_limit: true}"
-    assert sessions_needed(accepted(many).sessions) == 150
+    assert accepted(many).sessions.needed == 150
     assert "LIM-7 takes 150" in told(SessionDemand(), many)[1][1]
 
 

