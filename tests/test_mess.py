@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -68,15 +67,15 @@ def shown(summary: RunSummary) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def mess(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+def mess(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     folder = tmp_path_factory.mktemp("mess")
-    yield go_through("migrated-mess", ROOT / "tests" / "parameters" / "mess.yaml", folder)
+    return go_through("migrated-mess", ROOT / "tests" / "parameters" / "mess.yaml", folder)
 
 
 @pytest.fixture(scope="module")
-def german(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+def german(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     folder = tmp_path_factory.mktemp("german")
-    yield go_through("single-2016-german", ROOT / "tests" / "parameters" / "german.yaml", folder)
+    return go_through("single-2016-german", ROOT / "tests" / "parameters" / "german.yaml", folder)
 
 
 def results(summary: RunSummary) -> dict[str, dict[str, Any]]:
