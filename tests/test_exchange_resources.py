@@ -13,10 +13,10 @@ import yaml
 from umkit.checks.accepted_domains import AcceptedDomains
 from umkit.checks.account_mailbox import FullAccount
 from umkit.checks.group_membership import ForbiddenGroups
-from umkit.checks.imap_settings_listed import ImapSettingsListed
 from umkit.checks.mailbox_access import FullAccessSpotCheck
 from umkit.checks.policy_associations import PolicyShown
 from umkit.checks.receive_connector_conflicts import ReceiveConnectorConflicts
+from umkit.checks.settings_listed import SettingsListed
 from umkit.lab import Lab
 from umkit.outcome import StepOutcome
 from umkit.resources.database_rights import DatabaseRights, DatabaseRightsRemoved, EwsDatabaseRights
@@ -109,7 +109,7 @@ def test_imap_settings(place: Place) -> None:
     before = len(place.changes())
     assert chapter.configure("IMAP-2", ImapSettings).result == "ok"
     assert len(place.changes()) == before
-    listed = chapter.check("IMAP-3", ImapSettingsListed())
+    listed = chapter.check("IMAP-3", SettingsListed(ImapSettings))
     assert listed.result == "ok"
     assert {"LoginType", "SSLBindings", "MaxConnectionsPerUser"} <= {row.property for row in listed.rows}
 
