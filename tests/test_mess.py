@@ -119,6 +119,9 @@ def test_apply_blocks_where_consent_or_safety_is_missing(mess: Runs) -> None:
     found = results(mess.apply)
     assert found["LIM-5"]["result"] == "blocked"
     assert found["MAPI-5"]["result"] == "blocked"
+    rights = shown(mess.apply)["MAPI-5"]
+    assert "≠ rights of MAPIAccount@alleo.intern on mailbox database DB02" in rights
+    assert "✎ rights of MAPIAccount@alleo.intern on mailbox database DB03" in rights
     assert mess.apply.exit_code == 1
 
 

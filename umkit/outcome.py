@@ -22,7 +22,7 @@ WORDS: Mapping[str, str] = {
     "changed": "changed and read back",
     "differs": "differs",
     "open": "open: a person must act or look",
-    "blocked": "blocked: nothing was changed",
+    "blocked": "blocked",
     "failed": "failed",
     "unknown": "unknown: read before anything else",
 }
@@ -46,6 +46,8 @@ class Row:
         same: whether the two are the same by the property's kind.
         note: what a reader must know about this row.
         kind: how both values are shown.
+        exists: whether the object was there.
+        changed: whether it was changed since, and read back as wanted.
     """
 
     thing: str
@@ -57,6 +59,7 @@ class Row:
     note: str = ""
     kind: Kind = TEXT
     exists: bool = True
+    changed: bool = False
 
     @builtins.property  # a row has a property of its own
     def shown_now(self) -> str:
@@ -173,7 +176,7 @@ class StepOutcome:
     def __str__(self) -> str:
         lines = [f"{self.step} {self.title}: {WORDS[self.result]}"]
         for row in self.rows:
-            mark = "=" if row.same else "≠"
+            mark = "=" if row.same else "✎" if row.changed else "≠"
             number = f"{row.number}. " if row.number else ""
             shown = row.shown_now if row.same else f"{row.shown_now} → {row.shown_wanted}"
             lines.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -69,6 +70,8 @@ def bring(out: StepOutcome, resource: Resource, site: Site, *, guard: str, fresh
         out.commands += channel.taken[taken:]
         channel.cancel.clear()
     out.changes += len(planned.differing)
+    own = len(planned.rows)
+    out.rows[-own:] = [replace(row, changed=not row.same) for row in out.rows[-own:]]
 
 
 def look(out: StepOutcome, examination: Examination, site: Site) -> None:

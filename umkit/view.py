@@ -21,17 +21,18 @@ SIGNS = {
     "changed": ("✎", "#1565c0"),
     "differs": ("≠", "#b26a00"),
     "open": ("○", "#6a1b9a"),
-    "blocked": ("⛔", "#b26a00"),
+    "blocked": ("⊘", "#b26a00"),
     "failed": ("✗", "#c62828"),
     "unknown": ("?", "#c62828"),
 }
 
 _LINE = "1px solid rgba(128,128,128,.45)"
-_WRAP = "overflow-wrap:anywhere"
+_WRAP = "overflow-wrap:break-word"
 _CODE = f"font-family:monospace;white-space:pre-wrap;word-break:normal;{_WRAP}"
+_WIDE = "max-width:72em;overflow-x:auto"
 _CELL = f"padding:.2em .8em .2em 0;text-align:left;{_WRAP}"
 STYLE = {
-    "card": f"border:{_LINE};border-left:5px solid;border-radius:4px;padding:.6em .9em;margin:.4em 0;max-width:62em",
+    "card": f"border:{_LINE};border-left:5px solid;border-radius:4px;padding:.6em .9em;margin:.4em 0;{_WIDE}",
     "head": "display:flex;gap:.8em;align-items:baseline;flex-wrap:wrap;margin:0 0 .4em 0",
     "chip": f"border:{_LINE};border-radius:1em;padding:.05em .7em;font-weight:600;white-space:nowrap",
     "table": "border-collapse:collapse;margin:.4em 0;text-align:left",
@@ -72,7 +73,6 @@ def card(out: StepOutcome) -> str:
         style=STYLE,
         numbered=any(row.number for row in out.rows),
         before="Before" if changed else "Now",
-        done="✎ changed" if changed else "≠ differs",
         parts=_parts(out.error) if out.error else [],
     )
 
