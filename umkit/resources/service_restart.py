@@ -52,7 +52,8 @@ class After:
 def _since(started: Any, after: Any) -> bool:
     if not isinstance(started, datetime) or after.moment is None:
         return False
-    return started >= after.moment.replace(microsecond=0) + DIRECTORY_TICK
+    changed: datetime = after.moment.replace(microsecond=0)
+    return started >= changed + DIRECTORY_TICK
 
 
 #: When a service started, against what it must have started after.
