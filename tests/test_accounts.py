@@ -18,7 +18,16 @@ from umkit.checks.mapi_uses import MapiUses, Office365Limits
 from umkit.checks.plain_text_logins import PlainTextAccepted
 from umkit.checks.session_demand import SessionDemand
 from umkit.command import Command
-from umkit.errors import AccessDenied, ObjectNotFound, OutcomeUnknown, Refused, RemoteError, SecretError, Unreadable
+from umkit.errors import (
+    AccessDenied,
+    ObjectNotFound,
+    OutcomeUnknown,
+    ParameterRefused,
+    Refused,
+    RemoteError,
+    SecretError,
+    Unreadable,
+)
 from umkit.memberships import Group
 from umkit.ranges import ranges, same_place
 from umkit.resource import Present
@@ -70,6 +79,7 @@ NAMES = [
     "MAPIAccount@corp.example",
     "mapi.account@CORP.example",
     "CORP\\mapi",
+    "corp.EXAMPLE\\mapi",
     "mapi",
     "mapi account",
     "MAPI, Dienstkonto",
@@ -85,7 +95,16 @@ def test_an_account_is_recognised_by_each_of_its_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "other", "mapi@corp.example", "CORP\\MAPIAccount", "other.example/Dienste/MAPI Account", DN + ",DC=x"]
+    "name",
+    [
+        "",
+        "other",
+        "mapi@corp.example",
+        "CORP\\MAPIAccount",
+        "OTHER\\mapi",
+        "other.example/Dienste/MAPI Account",
+        DN + ",DC=x",
+    ],
 )
 def test_and_by_no_other(name: str) -> None:
     assert not of_user(USER).named(name)
@@ -133,6 +152,21 @@ def test_found_by_its_mailbox_alias() -> None:
 
 def test_what_the_server_finds_and_is_another_one_is_not_taken() -> None:
     assert find(Answers(lambda command: [USER] if command.name == "Get-User" else []), "somebody@corp.example") is None
+
+
+@pytest.mark.parametrize("shown", [{}, {"Identity": ""}, {"Identity": "MAPI Account"}])
+def test_the_domain_before_a_backslash_counts(shown: dict[str, str]) -> None:
+    user = USER | shown
+    channel = Answers(lambda command: [user])
+    assert find(channel, "CORP\\mapi") == of_user(user)
+    with pytest.raises(Unreadable, match="cannot be told") as raised:
+        find(channel, "OTHERDOM\\mapi")
+    assert "user@domain" in raised.value.next
+
+
+def test_a_domain_name_is_cut_to_what_netbios_allows() -> None:
+    user = USER | {"Identity": "averylongcompanyname.example/Dienste/MAPI Account"}
+    assert of_user(user).named("AVERYLONGCOMPAN\\mapi")
 
 
 def test_two_of_one_name_are_refused_unless_one_has_it_as_its_logon_name() -> None:
@@ -247,12 +281,47 @@ def row(user: str, right: str, *, deny: bool = False, inherited: bool = False) -
     return {"User": user, "ExtendedRights": [right], "Deny": deny, "IsInherited": inherited}
 
 
-def test_whether_a_connector_relays() -> None:
-    right = permissions.ANY_RECIPIENT
-    assert permissions.relays([row("NT-AUTORITÄT\\ANONYMOUS-ANMELDUNG", right.lower())])
-    assert not permissions.relays([row("S-1-5-7", right, deny=True), row("S-1-5-7", right)])
-    assert not permissions.relays([row("NT AUTHORITY\\Authenticated Users", right)])
-    assert not permissions.relays([])
+ANY = permissions.ANY_RECIPIENT
+ALONG = ("ms-Exch-Bypass-Anti-Spam", "ms-Exch-Accept-Headers-Routing", ANY)
+
+
+def given(user: str) -> list[dict[str, Any]]:
+    return [row(user, right) for right in ALONG]
+
+
+@pytest.mark.parametrize(
+    ("rows", "groups", "who"),
+    [
+        ([row("NT-AUTORITÄT\\ANONYMOUS-ANMELDUNG", ANY.lower())], set(), ["NT-AUTORITÄT\\ANONYMOUS-ANMELDUNG"]),
+        ([row("S-1-5-7", ANY, deny=True), row("S-1-5-7", ANY)], set(), []),
+        ([row("S-1-5-7", ANY, deny=True, inherited=True), row("S-1-5-7", ANY, inherited=True)], set(), []),
+        ([row("S-1-5-7", ANY, deny=True, inherited=True), row("S-1-5-7", ANY)], set(), ["S-1-5-7"]),
+        ([row("NT AUTHORITY\\Authenticated Users", ANY)], {"anonymoususers"}, ["NT AUTHORITY\\Authenticated Users"]),
+        ([row("NT AUTHORITY\\Authenticated Users", ANY)], {"exchangeusers"}, []),
+        (given("Everyone"), {"exchangeusers", "exchangeservers"}, ["Everyone"]),
+        ([row("CORP\\Scanner", ANY)], {"exchangeusers"}, ["CORP\\Scanner"]),
+        (given("CORP\\Exchange Servers"), {"exchangeservers"}, []),
+        (given("NT INSTANS\\Autentiserade användare"), {"exchangeusers"}, []),
+        (given("CORP\\Exchange Servers"), {"anonymoususers"}, ["CORP\\Exchange Servers"]),
+        ([], set(), []),
+    ],
+)
+def test_who_relays_through_a_connector(rows: list[dict[str, Any]], groups: set[str], who: list[str]) -> None:
+    assert permissions.relaying(rows, groups) == who
+
+
+def test_who_holds_an_account() -> None:
+    channel = Answers(in_exchange)
+    account = of_user(USER)
+    assert memberships.holding(channel, account, ["Jeder", "NT AUTHORITY\\Authenticated Users"]) == [
+        "Jeder",
+        "NT AUTHORITY\\Authenticated Users",
+    ]
+    assert channel.asked == []
+    assert memberships.holding(channel, account, ["CORP\\Kreis", "CORP\\Fremde", SIDS[ADMINS]]) == [
+        "CORP\\Kreis",
+        SIDS[ADMINS],
+    ]
 
 
 def test_ranges() -> None:
@@ -284,19 +353,31 @@ def test_whether_two_connectors_listen_in_one_place(some: list[str], others: lis
     ("error", "sent"),
     [
         (None, [ANONYMOUS]),
-        (Refused("User or group was not found"), [ANONYMOUS, ANONYMOUS_SID]),
+        (Refused(f"User or group '{ANONYMOUS}' was not found"), [ANONYMOUS, ANONYMOUS_SID]),
         (ObjectNotFound("not found"), [ANONYMOUS, ANONYMOUS_SID]),
+        (ObjectNotFound("there is no CN=relay"), [ANONYMOUS]),
+        (Refused("The domain controller is busy"), [ANONYMOUS]),
+        (ParameterRefused(f"{ANONYMOUS} is no value"), [ANONYMOUS]),
         (AccessDenied("no"), [ANONYMOUS]),
         (OutcomeUnknown("lost"), [ANONYMOUS]),
     ],
 )
 def test_the_anonymous_principal_by_name_then_by_its_sid(error: RemoteError | None, sent: list[str]) -> None:
     right = RelayRight("EX01\\relay", "CN=relay")
-    channel = Answers(lambda command: error if command.parameters["User"] == ANONYMOUS else None)
+    channel = Answers(lambda command: error if command.parameters.get("User") == ANONYMOUS else [])
     [command] = right.commands("update", (), Present({"Trustee": ""}))
-    with contextlib.suppress(AccessDenied, OutcomeUnknown):
+    with contextlib.suppress(RemoteError):
         right.send(command, (), channel)
     assert [each.parameters["User"] for each in channel.sent] == sent
+
+
+def test_a_refused_right_that_is_there_is_not_sent_again() -> None:
+    right = RelayRight("EX01\\relay", "CN=relay")
+    there = [row(ANONYMOUS, ANY)]
+    channel = Answers(lambda command: there if command.name == "Get-ADPermission" else ObjectNotFound("not found"))
+    [command] = right.commands("update", (), Present({"Trustee": ""}))
+    right.send(command, (), channel)
+    assert len(channel.sent) == 1
 
 
 # -- what only informs -----------------------------------------------------------------------------------------------

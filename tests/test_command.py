@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tree_sitter import Language, Node, Parser
 
-from umkit.command import Command
+from umkit.command import Command, FileContent
 from umkit.errors import RecordError, ValueNotSendable
 from umkit.kinds import TIMESPAN
 
@@ -503,6 +503,25 @@ def test_a_secret_comes_back_as_its_mark() -> None:
     assert "secret" not in repr(Command("Set-Thing", {"Password": HIDDEN}).powershell())
 
 
+def test_a_file_s_content_is_sent_and_never_written_down() -> None:
+    content = FileContent(b"<add value='Password=hidden'/>")
+    command = Command("Set-Content", {"Value": content})
+    copies = (command, copy.deepcopy(command), pickle.loads(pickle.dumps(command)))
+    for each in copies:
+        assert each == command
+        value = each.parameters["Value"]
+        assert isinstance(value, FileContent)
+        assert bytes(value) == b"<add value='Password=hidden'/>"
+        for written in (each.powershell(), str(each), repr(each), f"{value}", f"{value!r}", json.dumps(each.as_json())):
+            assert "hidden" not in written
+            assert content.sha256 in written
+    assert command.as_json()["parameters"] == {"Value": {"file": {"sha256": content.sha256, "length": 30}}}
+    shown = f"<content of 30 bytes, SHA-256 {content.sha256}>"
+    assert command.powershell() == f"Set-Content -Value {shown}"
+    assert Command.from_json(command.as_json()).parameters == {"Value": shown}
+    assert command != Command("Set-Content", {"Value": bytes(content)})
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -515,6 +534,7 @@ def test_a_secret_comes_back_as_its_mark() -> None:
         {"name": "Get-X1", "parameters": {"A": {"datetime": "yesterday"}}},
         {"name": "Get-X1", "parameters": {"A": {"decimal": "much"}}},
         {"name": "Get-X1", "parameters": {"A": {"bytes": "*"}}},
+        {"name": "Get-X1", "parameters": {"A": {"file": {"length": 5}}}},
         {"name": 5, "parameters": {}},
         [],
     ],

@@ -108,7 +108,7 @@ def test_defaults_are_the_pages(tmp_path: Path) -> None:
     assert (file.ews.role_group, file.ews.advise) == ("EwsImpersonationRoleGroup", "EwsStream")
     assert file.ews_account() == "MAPIAccount@acme.example"
     assert (file.run.language, file.run.records) == ("en", "records")
-    assert (file.run.cell_deadline, file.run.replication_wait) == (600, 30)
+    assert (file.run.cell_deadline, file.run.replication_wait) == (3600, 30)
     assert file.references() == {"exchange.password": SecretReference("env", "PW")}
     assert file.hosts.all() == ()
 
@@ -283,8 +283,8 @@ def test_find_names_the_folder_and_the_nearest_file(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for folder, seen, next in [
         (tmp_path, "acme", "did you mean acme?"),
-        (tmp_path / "empty", "no customer file in this folder", "write one with: umkit new CUSTOMER"),
-        (tmp_path / "missing", "no such folder", "write one with: umkit new CUSTOMER"),
+        (tmp_path / "empty", "no customer file in this folder", "copy example.yaml to CUSTOMER.yaml and fill it in"),
+        (tmp_path / "missing", "no such folder", "copy example.yaml to CUSTOMER.yaml and fill it in"),
     ]:
         with pytest.raises(UsageError, match="no customer file acmee") as caught:
             customer.find("acmee", folder)

@@ -221,6 +221,46 @@ def test_relay_beside_others(place: Place) -> None:
     assert place.changes() == []
 
 
+def test_relay_that_is_left_as_the_page_leaves_it_and_was_given_more_before(place: Place) -> None:
+    assert relay(place.chapter("04-relay-settings"))["REL-4"].result == "ok"
+    outcome = relay(place.chapter("04-relay-settings", relay={"permission": "as-page"}))["REL-4"]
+    assert outcome.result == "failed"
+    assert "can relay (with the right to any recipient)" in outcome.findings[1].text
+    assert not any("accepts nothing" in finding.text for finding in outcome.findings)
+
+
+def test_mail_that_an_as_page_connector_accepts_is_told(place: Place) -> None:
+    place.chapter("04-relay-settings").configure("REL-2", ReceiveConnector)
+    place.chapter("04-relay-settings").configure("REL-3", ReceiveConnector)  # the group without the right
+    outcome = relay(place.chapter("04-relay-settings", relay={"permission": "as-page"}))["REL-4"]
+    assert outcome.result == "differs"
+    assert any("accepts mail (AnonymousUsers" in finding.text for finding in outcome.findings)
+
+
+FOR_ANYBODY = {
+    "objects": {
+        "ADPermission": [
+            {
+                "Name": str(number),
+                "Identity": "EX01\\Default Frontend EX01",
+                "User": user,
+                "ExtendedRights": ["Ms-Exch-SMTP-Accept-Any-Recipient"],
+            }
+            for number, user in enumerate(("Everyone", "NT AUTHORITY\\Authenticated Users"))
+        ]
+    }
+}
+
+
+@pytest.mark.parametrize("place", [with_objects(FOR_ANYBODY)], indirect=True, ids=["for anybody"])
+def test_a_right_to_any_recipient_of_others_than_anonymous_is_found(place: Place) -> None:
+    outcome = place.chapter("04-relay-settings", "plan").check("REL-4", ReceiveConnectorConflicts())
+    [text] = [finding.text for finding in outcome.findings if "relays for anybody" in finding.text]
+    assert text.startswith("EX01\\Default Frontend EX01")
+    assert "for Everyone, NT AUTHORITY\\Authenticated Users" in text
+    assert outcome.result == "failed"
+
+
 def mapi(chapter: Chapter) -> dict[str, StepOutcome]:
     return {
         "MAPI-3": chapter.check("MAPI-3", FullAccount()),
@@ -269,6 +309,43 @@ def test_chosen_databases(place: Place, databases: list[str]) -> None:
     assert planned.result == ("differs" if len(databases) == 1 else "blocked")
 
 
+@pytest.mark.parametrize(("servers", "result"), [(["EX99"], "blocked"), (["ex01.alleo.intern"], "differs")])
+def test_chosen_servers(place: Place, servers: list[str], result: str) -> None:
+    planned = place.chapter("05-mapi-account", "plan", mapi={"servers": servers}).configure("MAPI-5", DatabaseRights)
+    assert planned.result == result
+    if result == "blocked":
+        assert "there are databases on EX01, EX02" in planned.findings[0].text
+
+
+def test_an_account_of_another_domain_is_not_taken_for_ours(place: Place) -> None:
+    chapter = place.chapter("05-mapi-account", "plan", mapi={"account": "OTHERDOM\\MAPIAccount"})
+    outcome = chapter.configure("MAPI-5", DatabaseRights)
+    assert outcome.result == "failed"
+    assert outcome.rows == []
+    assert "user@domain" in str(outcome.error or outcome.findings)
+
+
+def test_rights_are_removed_from_every_database_whatever_is_chosen_now(place: Place) -> None:
+    assert place.chapter("05-mapi-account").configure("MAPI-5", DatabaseRights).result == "changed"
+    removal = place.chapter("21-remove-permissions", mapi={"databases": ["DB01"]})
+    assert removal.configure("REM-1", DatabaseRightsRemoved).result == "changed"
+    assert [each["name"] for each in place.changes()].count("Remove-ADPermission") == 3
+    assert place.objects("ADPermission") == []
+
+
+def test_nothing_is_removed_from_an_account_or_a_group_that_is_not_there(place: Place) -> None:
+    removal = place.chapter("21-remove-permissions", mapi={"account": "Typo@alleo.intern"})
+    assert removal.configure("REM-1", DatabaseRightsRemoved).result == "blocked"
+    for kind in (PolicyAssignmentRemoved, ImpersonationMembershipRemoved):
+        outcome = removal.configure("REM-2", kind)
+        assert outcome.result == "blocked"
+        assert "there is no user Typo@alleo.intern" in outcome.findings[0].text
+    known = place.chapter("21-remove-permissions").configure("REM-2", ImpersonationMembershipRemoved)
+    assert known.result == "blocked"
+    assert "there is no role group EwsImpersonationRoleGroup" in known.findings[0].text
+    assert place.changes() == []
+
+
 NESTED = {
     "groups": [
         {"name": "Domänen-Admins", "well_known": "Domain Admins", "members": ["Helfer"]},
@@ -306,6 +383,39 @@ def test_a_deny_entry_blocks(place: Place) -> None:
     assert outcome.result == "blocked"
     assert any("DB02 itself denies" in finding.text for finding in outcome.findings)
     assert {each["parameters"]["Identity"].partition(",")[0] for each in place.changes()} == {"CN=DB01", "CN=DB03"}
+
+
+def denied(user: str) -> dict[str, Any]:
+    """Full rights of the account on DB02, and a deny for somebody else."""
+    own = {"Identity": "DB02", "ExtendedRights": ["Receive-As", "Send-As"]}
+    deny = {"Name": "2", "Identity": "DB02", "User": user, "ExtendedRights": ["Receive-As"], "Deny": True}
+    rights = {"ADPermission": [{"Name": "1", "User": "MAPIAccount", **own}, deny]}
+    return {**with_objects({"objects": rights}), "groups": [*NESTED["groups"], {"name": "Fremde", "members": []}]}
+
+
+@pytest.mark.parametrize(
+    ("place", "result"),
+    [(denied("Everyone"), "blocked"), (denied("Helfer"), "blocked"), (denied("Fremde"), "ok")],
+    indirect=["place"],
+    ids=["everyone", "a nested group", "another group"],
+)
+def test_a_deny_entry_for_others_who_hold_the_account_blocks(place: Place, result: str) -> None:
+    chapter = place.chapter("05-mapi-account", "plan", mapi={"databases": ["DB02"]})
+    outcome = chapter.configure("MAPI-5", DatabaseRights)
+    assert outcome.result == result
+    [shown] = outcome.rows
+    assert shown.now == ["Receive-As", "Send-As"]
+    if result == "blocked":
+        assert "which holds MAPIAccount@alleo.intern" in outcome.findings[0].text
+
+
+@pytest.mark.parametrize("place", [denied("Everyone")], indirect=True, ids=["everyone"])
+def test_a_deny_for_everyone_is_no_full_access(place: Place) -> None:
+    place_of_testuser = place.one("Mailbox", Name="testuser")["Database"]
+    outcome = place.chapter("05-mapi-account").check("MAPI-6", FullAccessSpotCheck())
+    assert outcome.result == "failed"
+    if "DB02" in str(place_of_testuser):
+        assert "denied through Everyone" in outcome.findings[0].text
 
 
 def test_throttling_policy(place: Place) -> None:

@@ -150,6 +150,17 @@ def test_an_outdated_server_stops_the_run(tmp_path: Path) -> None:
             runbooks=ROOT / "runbooks",
             lab=lab.describe(),
         )
+        before = lab.state()["objects"]
+        alone = run(
+            load(ROOT / "parameters" / "lab.yaml").against_lab(),
+            "apply",
+            chapters=["01"],
+            records=tmp_path,
+            runbooks=ROOT / "runbooks",
+            lab=lab.describe(),
+        )
+        assert lab.state()["objects"] == before  # a chapter that is named alone does not pass the check by
+    assert alone.result == "blocked"
     step = results(summary)["START-3"]
     assert step["result"] == "failed"
     assert "15.0" in json.dumps(step)

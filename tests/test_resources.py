@@ -62,6 +62,7 @@ def test_case(noun: str, name: str) -> None:
         return
     planned = plan(resource, resource.state_of(case["objects"]), case.get("step"))
     assert planned.verb == case["verb"]
+    assert case.get("why", "") in planned.why
     assert planned.needs == case.get("needs", "")
     assert [row.property for row in planned.differing] == case["differing"]
     assert [{command.name: shown(command)} for command in planned.commands] == case["commands"]

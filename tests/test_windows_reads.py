@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from umkit.checks.installed_programs import is_messaging_api, is_old_office
 from umkit.windows.accounts import account_kind, is_local_system, same_account
+from umkit.windows.programs import is_messaging_api, is_old_office
 from umkit.windows.registry import Program, type_of
 from umkit.windows.services import moment, quoted
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umkit.channel import Channel
-from umkit.command import Command
+from umkit.command import Command, FileContent
 from umkit.engine import apply, plan
-from umkit.errors import Blocked, ConnectionLost, Refused, RemoteError, Unreadable, VerifyFailed
+from umkit.errors import Blocked, Cancelled, ConnectionLost, Refused, Unreadable, VerifyFailed
 from umkit.remoting import Result
 from umkit.resource import Present
 from umkit.resources.text_file import CalendarSyncFile, TextFile
@@ -156,7 +157,7 @@ class Host:
     def __init__(self, files: dict[str, bytes], fail: Callable[[Command], Any] = lambda command: None) -> None:
         self.files, self.fail = files, fail
         self.endpoint = SimpleNamespace(name="EX01")
-        self.cancel = SimpleNamespace(is_set=lambda: False)
+        self.cancel = threading.Event()
         self.changed: list[str] = []
         self.notes: list[str] = []
 
@@ -164,6 +165,7 @@ class Host:
         self.notes.append(f"{event}: {fields['found']}")
 
     def read(self, command: Command, *, pin: bool = True) -> Result:
+        assert not self.cancel.is_set()
         path = command.parameters["LiteralPath"]
         match command.name:
             case "Test-Path":
@@ -174,6 +176,7 @@ class Host:
 
     def change(self, command: Command, changes: Sequence[Mapping[str, Any]]) -> Result:
         assert all(set(change) == {"object", "property", "before", "after"} for change in changes)
+        assert not self.cancel.is_set()
         path = command.parameters["LiteralPath"]
         self.changed.append(command.name)
         torn = self.fail(command)
@@ -182,8 +185,8 @@ class Host:
         elif command.name == "Remove-Item":
             del self.files[path]
         else:
-            self.files[path] = command.parameters["Value"][: 10 if torn else None]
-            if isinstance(torn, RemoteError):
+            self.files[path] = bytes(command.parameters["Value"][: 10 if torn else None])
+            if isinstance(torn, BaseException):
                 raise torn
         return Result([])
 
@@ -215,6 +218,46 @@ def test_a_half_written_file_is_put_back(torn: Any) -> None:
         applied(host, ImapProtocolLog(PATH, "EX01", "true"))
     assert host.files[PATH] == OLD
     assert host.changed == ["Copy-Item", "Set-Content", "Copy-Item"]
+
+
+@pytest.mark.parametrize("restored", [True, False], ids=["put back", "not put back"])
+@pytest.mark.parametrize("kind", [Cancelled, KeyboardInterrupt])
+def test_a_write_that_a_person_stops_is_put_back(kind: type[BaseException], restored: bool) -> None:
+    def fail(command: Command) -> Any:
+        if command.name == "Set-Content":
+            host.cancel.set()
+            return kind("stopped")
+        if "Force" in command.parameters and not restored:
+            raise ConnectionLost("the host is away")
+        return None
+
+    host = Host({PATH: OLD}, fail)
+    with pytest.raises(kind) as caught:
+        applied(host, ImapProtocolLog(PATH, "EX01", "true"))
+    backup = next(path for path in host.files if path.endswith(".bak"))
+    assert host.changed == ["Copy-Item", "Set-Content", "Copy-Item"]
+    assert (host.files[PATH] == OLD) is restored
+    told = f"{caught.value} {getattr(caught.value, '__notes__', '')}"
+    assert (f"copy {backup}".replace("\\", "") in told.replace("\\", "")) is not restored
+
+
+def test_a_new_file_that_a_person_stops_is_removed() -> None:
+    host = Host({}, lambda command: KeyboardInterrupt() if command.name == "Set-Content" else None)
+    with pytest.raises(KeyboardInterrupt):
+        applied(host, CalendarSyncFile(PATH, "XPHONE01", "EwsPull"))
+    assert host.files == {}
+
+
+def test_the_backup_is_planned_and_the_file_s_content_not_shown() -> None:
+    resource = ImapProtocolLog(PATH, "EX01", "true")
+    planned = plan(resource, resource.read(cast(Channel, Host({PATH: OLD}))))
+    copy, write = planned.commands
+    assert copy.name == "Copy-Item"
+    assert isinstance(write.parameters["Value"], FileContent)
+    assert "appSettings" not in write.powershell()
+    assert planned.changes() == [
+        {"object": resource.label, "property": "ProtocolLog", "before": "false", "after": "true"}
+    ]
 
 
 def test_a_lost_answer_after_the_write_is_told_by_reading() -> None:

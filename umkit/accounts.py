@@ -53,6 +53,25 @@ class Account:
     disabled: bool = False
 
     @property
+    def domains(self) -> tuple[str, ...]:
+        """What its domain may be called before a backslash: the DNS name, and the first label as its NetBIOS name.
+
+        The two can differ, and no user's object shows the NetBIOS name. For a user that is not there yet the
+        principal name has to tell the domain.
+        """
+        place = IDENTITY.normalise(self.identity)
+        if place is None or place.form != "canonical":
+            place = IDENTITY.normalise(self.dn)
+        if place is not None and place.form == "canonical":
+            domain = place.whole[0]
+        elif place is not None and place.form == "dn":
+            pairs = zip(place.whole[::2], place.whole[1::2], strict=True)
+            domain = ".".join(name for kind, name in pairs if kind == "dc")
+        else:
+            domain = self.upn.partition("@")[2].casefold()
+        return (domain, domain.partition(".")[0][:15]) if domain else ()
+
+    @property
     def has_mailbox(self) -> bool:
         """Whether it has a mailbox in this organisation."""
         return NAME.same(self.recipient_type, "UserMailbox")
@@ -69,6 +88,8 @@ class Account:
             "address": (self.upn, self.mail),
             "name": (self.sam, self.name, self.display, self.sid),
         }[found.form]
+        if found.form == "account" and found.whole[0] not in self.domains:
+            return False
         wanted = found.last if found.form == "account" else text
         return any(bool(form) and IDENTITY.same(wanted, form) for form in known)
 
@@ -111,7 +132,8 @@ def find(channel: Channel, identity: str, *, fresh: bool = False) -> Account | N
 def select(users: Sequence[Mapping[str, Any]], identity: str) -> Account | None:
     """The one of several users that an identity names.
 
-    Raises ``Unreadable`` when several remain: nothing is done to one of two.
+    Raises ``Unreadable`` when several remain: nothing is done to one of two; and when only the domain before a
+    backslash tells that it is another one, for that may be a NetBIOS name that the user's object does not show.
     """
     accounts = [account for account in map(of_user, users) if account.named(identity)]
     if len(accounts) > 1:  # a name may be one's logon name and another's display name: the logon name goes first
@@ -123,7 +145,22 @@ def select(users: Sequence[Mapping[str, Any]], identity: str) -> Account | None:
             expected="one user",
             next="name it by its user principal name or distinguished name in the customer file",
         )
+    if not accounts:
+        _refuse_domain(users, identity)
     return accounts[0] if accounts else None
+
+
+def _refuse_domain(users: Sequence[Mapping[str, Any]], identity: str) -> None:
+    form = IDENTITY.normalise(identity)
+    if form is None or form.form != "account":
+        return
+    if namesakes := [each for each in map(of_user, users) if NAME.same(each.sam, form.last)]:
+        raise Unreadable(
+            f"whether {identity} names {' or '.join(each.identity or each.dn for each in namesakes)} cannot be told",
+            seen="; ".join(f"{each.sam} in {each.domains[0] if each.domains else 'no domain'}" for each in namesakes),
+            expected=f"a user of the domain {identity.partition(chr(92))[0]}",
+            next="name the account as user@domain or by its distinguished name in the customer file",
+        )
 
 
 def of_user(user: Mapping[str, Any]) -> Account:

@@ -47,8 +47,8 @@ class Channel:
         self.chapter = chapter
         self.step = ""
         self.cancel = threading.Event()
-        #: Changing commands that the server took, oldest first.
-        self.taken: builtins.list[Command] = []
+        #: Changing commands that the server took, oldest first, each with how many properties it changed.
+        self.taken: builtins.list[tuple[Command, int]] = []
         self._domain_controller = domain_controller
         self._session: Session | None = None
         self._lists: dict[str, builtins.list[Any]] = {}
@@ -125,8 +125,12 @@ class Channel:
         self._lists.clear()
         pinned = self.pinned(command)
         result = self._send(pinned, changes=changes, errors="raise", deadline=deadline)
-        self.taken.append(pinned)
+        self.took(pinned, changes)
         return result
+
+    def took(self, command: Command, changes: Sequence[Mapping[str, Any]]) -> None:
+        """Count a changing command as taken: it was answered, or its effect was read."""
+        self.taken.append((self.pinned(command), len(changes)))
 
     def _send(
         self,

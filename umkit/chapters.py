@@ -22,6 +22,7 @@ class Step:
         where: whose machine it concerns.
         title: the step in a few words.
         beyond: whether the vendor's page lacks it.
+        lasts: hours for which an attestation of it counts; 0 for good.
         guard: the customer's consent that must hold before the step changes anything; empty where none must.
     """
 
@@ -31,6 +32,7 @@ class Step:
     title: str
     beyond: bool = False
     guard: str = ""
+    lasts: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def chapter(name: str) -> ChapterInfo:
 def step_named(id: str) -> Step:
     """One step of any chapter; raises ``UsageError`` with the nearest ids where there is none."""
     steps = {step.id: step for info in chapters().values() for step in info.steps}
+    id = id.upper()
     if id not in steps:
-        near = get_close_matches(id.upper(), steps)
+        near = get_close_matches(id, steps)
         raise UsageError(f"there is no step {id}", expected=", ".join(near) if near else "an id such as OUT-10")
     return steps[id]

@@ -5,44 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from umkit import __version__
-from umkit.errors import CustomerFileError, UmkitError, UsageError
+from umkit import __version__, cli_handover, cli_records
+from umkit.cli_options import CHAPTERS, JSON, ORGANISATION, PARAMETERS, RECORDS, TRACE, VERBOSE, command
+from umkit.errors import CustomerFileError, UsageError
 
 if TYPE_CHECKING:
     from umkit.customer import CustomerFile
     from umkit.headless import RunSummary
-
-_PARAMETERS = click.option(
-    "--parameters", type=click.Path(path_type=Path), help="Folder of the customer files.  [default: parameters]"
-)
-_RECORDS = click.option(
-    "--records",
-    type=click.Path(path_type=Path),
-    help="Folder of the records.  [default: the customer file's run.records]",
-)
-_JSON = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object on standard output, everything else on standard error."
-)
-_VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show what each step found, also where all is as wanted.")
-_CHAPTERS = click.option(
-    "--chapter",
-    "chapters",
-    multiple=True,
-    metavar="CHAPTER",
-    help="Only this chapter, by name or number; may be repeated.",
-)
-_ORGANISATION = click.option(
-    "--organisation", metavar="FILE", help="The organisation to simulate: a shipped one's name or a YAML file."
-)
-_TRACE = click.option(
-    "--trace", type=click.Path(path_type=Path), help="Write a JSON line for each command the lab receives."
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -52,31 +26,6 @@ def main() -> None:
     from umkit.headless.quick import skip_slow_imports
 
     skip_slow_imports()
-
-
-def _command(function: Callable[..., int]) -> Callable[..., NoReturn]:
-    """Turn errors into one clear text and the right exit status."""
-
-    @wraps(function)
-    def run(*args: Any, **options: Any) -> NoReturn:
-        try:
-            sys.exit(function(*args, **options))
-        except UmkitError as error:
-            _say_error(error, as_json=bool(options.get("as_json")))
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.secho("stopped; what was done is in the record", fg="yellow", err=True)
-            sys.exit(1)
-
-    return run
-
-
-def _say_error(error: UmkitError, *, as_json: bool) -> None:
-    from umkit.secrets import redact
-
-    click.secho(redact(str(error)), fg="red", err=True)
-    if as_json:
-        click.echo(redact(json.dumps(error.as_dict(), ensure_ascii=False)))
 
 
 def _load(name: str, parameters: Path | None) -> CustomerFile:
@@ -89,7 +38,7 @@ def _load(name: str, parameters: Path | None) -> CustomerFile:
 def _run(verb: str) -> Callable[..., NoReturn]:
     """One of the verbs that run a customer's chapters."""
 
-    @_command
+    @command
     def run(
         name: str,
         chapters: tuple[str, ...],
@@ -106,13 +55,14 @@ def _run(verb: str) -> Callable[..., NoReturn]:
         _finish(summary, as_json=as_json)
         return summary.exit_code
 
-    for option in (_VERBOSE, _JSON, _RECORDS, _PARAMETERS, _CHAPTERS):
+    for option in (VERBOSE, JSON, RECORDS, PARAMETERS, CHAPTERS):
         run = option(run)
     return click.argument("name", metavar="CUSTOMER")(run)
 
 
 def _finish(summary: RunSummary, *, as_json: bool) -> None:
     click.secho(f"record: {summary.record}", err=True, bold=True)
+    click.echo(f"        {summary.signed}", err=True)
     if as_json:
         click.echo(json.dumps(summary.as_dict(), ensure_ascii=False))
 
@@ -124,9 +74,9 @@ main.command("verify", help="Compare what is there with the customer file; chang
 
 @main.command()
 @click.argument("name", metavar="CUSTOMER")
-@_PARAMETERS
-@_JSON
-@_command
+@PARAMETERS
+@JSON
+@command
 def check(name: str, parameters: Path | None, as_json: bool) -> int:
     """Is the customer file valid, and can its secrets be resolved? Nothing is contacted."""
     from umkit.errors import SecretError
@@ -157,10 +107,10 @@ def check(name: str, parameters: Path | None, as_json: bool) -> int:
 @click.option("--who", required=True, help="Who did it, or saw it done.")
 @click.option("--remark", default="", help="What a reader should know.")
 @click.option("--evidence", type=click.Path(path_type=Path), help="A file that shows it, for example a screenshot.")
-@_PARAMETERS
-@_RECORDS
-@_JSON
-@_command
+@PARAMETERS
+@RECORDS
+@JSON
+@command
 def attest(
     name: str,
     step: str,
@@ -176,7 +126,8 @@ def attest(
     from umkit.chapters import step_named
 
     customer = _load(name, parameters)
-    kind = step_named(step).kind
+    found = step_named(step)
+    step, kind = found.id, found.kind
     if kind != "manual":
         raise UsageError(f"{step} is not a manual step but a {kind} step", next="run it: umkit apply or umkit verify")
     home = records or Path(customer.run.records)
@@ -189,14 +140,14 @@ def attest(
 
 @main.command()
 @click.argument("name", metavar="[CUSTOMER]", default="lab")
-@_CHAPTERS
-@_ORGANISATION
-@_TRACE
-@_PARAMETERS
-@_RECORDS
-@_JSON
-@_VERBOSE
-@_command
+@CHAPTERS
+@ORGANISATION
+@TRACE
+@PARAMETERS
+@RECORDS
+@JSON
+@VERBOSE
+@command
 def rehearse(
     name: str,
     chapters: tuple[str, ...],
@@ -219,6 +170,7 @@ def rehearse(
     with Lab(organisation, trace=trace) as lab, Progress(verbose=verbose) as progress:
         applied = run(customer, "apply", chapters=chapters, records=records, progress=progress, lab=lab.describe())
         if applied.stopped:
+            _finish(applied, as_json=as_json)
             return applied.exit_code
         verified = run(customer, "verify", chapters=chapters, records=records, progress=progress, lab=lab.describe())
     click.secho(f"record of apply:  {applied.record}\nrecord of verify: {verified.record}", err=True, bold=True)
@@ -234,10 +186,10 @@ def rehearse(
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Port of the Exchange endpoint; 0 takes a free one."
 )
-@_ORGANISATION
-@_TRACE
+@ORGANISATION
+@TRACE
 @click.option("--faults", type=click.Path(path_type=Path, exists=True), help="A JSON list of faults to play.")
-@_command
+@command
 def lab(as_json: bool, port: int, organisation: str | None, trace: Path | None, faults: Path | None) -> int:
     """Run a simulated Exchange organisation on loopback until it is told to stop (Ctrl-C)."""
     import signal
@@ -259,3 +211,7 @@ def lab(as_json: bool, port: int, organisation: str | None, trace: Path | None, 
         while not stop.wait(0.5):  # a bounded wait lets Ctrl-C through on Windows
             pass
     return 0
+
+
+cli_records.add(main)
+cli_handover.add(main)

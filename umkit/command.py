@@ -8,6 +8,7 @@ every string in single quotes, every value that is no string as a literal or a c
 from __future__ import annotations
 
 import base64
+import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -39,6 +40,24 @@ _DOUBLED = str.maketrans({quote: quote * 2 for quote in "'\u2018\u2019\u201a\u20
 _LONGEST_TIMESPAN = timedelta(microseconds=(2**63 - 1) // 10)  # .NET counts 100 ns in 64 bits
 
 
+class FileContent(bytes):
+    """The bytes of a customer's file: sent like any bytes, but never written down.
+
+    A configuration file may hold passwords of the customer's own; so where a command is shown or recorded, only the
+    length and the SHA-256 stand for the content.
+    """
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 as ``Get-FileHash`` writes it."""
+        return hashlib.sha256(self).hexdigest().upper()
+
+    def __repr__(self) -> str:
+        return _file_text(len(self), self.sha256)
+
+    __str__ = __repr__
+
+
 @dataclass(frozen=True, eq=False)
 class Command:
     """One cmdlet with typed parameters, or one of a few programs with its arguments.
@@ -49,8 +68,9 @@ class Command:
     Arguments:
         name: the cmdlet, for example ``Set-RemoteDomain``.
         parameters: parameter name without dash → value: ``None``, ``bool``, ``int`` (64 bits), ``float`` (finite),
-            ``str``, ``bytes``, ``datetime``, ``timedelta``, ``Decimal``, ``UUID``, ``Secret`` (anything with
-            ``reveal()``, which is never called here), a ``list`` of these, or a ``dict`` of these with text keys.
+            ``str``, ``bytes``, :class:`FileContent`, ``datetime``, ``timedelta``, ``Decimal``, ``UUID``, ``Secret``
+            (anything with ``reveal()``, which is never called here), a ``list`` of these, or a ``dict`` of these with
+            text keys.
         arguments: a program's arguments, each one token; a program is one of :data:`PROGRAMS` and has no parameters.
 
     Raises:
@@ -114,7 +134,8 @@ class Command:
 
         A line break or control character inside a string stands there as it is, so the text may span lines. A time
         with an offset is written in UTC: the cast gives the same moment, in the reader's time zone. A secret becomes
-        a ``Read-Host`` that asks for it by the parameter's name.
+        a ``Read-Host`` that asks for it by the parameter's name. A file's content becomes a text in angle brackets
+        that PowerShell refuses: such a command is not for copying.
         """
         if self.name in PROGRAMS:
             return " ".join(["&", _quoted(self.name), *map(_quoted, self.arguments)])
@@ -124,18 +145,18 @@ class Command:
         """The command as JSON-ready values that keep their types.
 
         ``null``, Booleans, numbers, text and lists are themselves. Every JSON object has one key, which names the
-        type: ``datetime``, ``timespan``, ``decimal``, ``guid``, ``bytes`` (base64) or ``hashtable``. A secret is
-        the text ``(secret)``.
+        type: ``datetime``, ``timespan``, ``decimal``, ``guid``, ``bytes`` (base64), ``hashtable`` or ``file`` (length
+        and SHA-256 of a file's content). A secret is the text ``(secret)``.
         """
         encoded = {"name": self.name, "parameters": {name: _encoded(value) for name, value in self.parameters.items()}}
         return encoded | ({"arguments": list(self.arguments)} if self.arguments else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Command:
-        """The command that :meth:`as_json` wrote; its secrets are gone.
+        """The command that :meth:`as_json` wrote; its secrets and files are gone.
 
-        A secret comes back as the plain text ``(secret)``: good for showing and comparing what was done, and not to
-        be sent again.
+        A secret comes back as the plain text ``(secret)``, a file as the text that stands for it: good for showing and
+        comparing what was done, and not to be sent again.
 
         Raises:
             RecordError: the data is no command that as_json wrote.
@@ -185,6 +206,8 @@ def _accepted(value: Value) -> Value:
             return float(value)
         case str():
             return _accepted_text(value)
+        case FileContent():
+            return value
         case bytes() | bytearray():
             return bytes(value)
         case datetime():
@@ -260,6 +283,8 @@ def _literal(value: Value, parameter: str) -> str:
             return repr(value)
         case str():
             return _quoted(value)
+        case FileContent():
+            return str(value)
         case bytes():
             return f"([byte[]]@({','.join(map(str, value))}))"
         case datetime():
@@ -291,6 +316,11 @@ def _moment(value: datetime) -> str:
     return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
+def _file_text(length: int, sha256: str) -> str:
+    # "<" is reserved in PowerShell, so a copied command fails before it can write anything.
+    return f"<content of {length} bytes, SHA-256 {sha256}>"
+
+
 def _encoded(value: Value) -> Any:
     match value:
         case None | bool() | int() | float() | str():
@@ -307,6 +337,8 @@ def _encoded(value: Value) -> Any:
             return {"decimal": format(value, "f")}
         case UUID():
             return {"guid": str(value)}
+        case FileContent():
+            return {"file": {"sha256": value.sha256, "length": len(value)}}
         case bytes():
             return {"bytes": base64.b64encode(value).decode("ascii")}
         case _:
@@ -320,6 +352,7 @@ _DECODERS: Final[Mapping[str, Callable[[Any], Value]]] = {
     "decimal": Decimal,
     "guid": UUID,
     "bytes": lambda text: base64.b64decode(text, validate=True),
+    "file": lambda told: _file_text(int(told["length"]), str(told["sha256"])),
 }
 
 

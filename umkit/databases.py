@@ -2,29 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 from umkit.site import Site
 
 
-def chosen_databases(site: Site) -> dict[str, str]:
-    """Name and distinguished name of the databases that get the rights.
+@dataclass(frozen=True)
+class Database:
+    """A mailbox database that is there, or one that is asked for and is not.
 
-    A database that the customer file names and the organisation has not is there with an empty distinguished name.
+    Arguments:
+        name: its name; of a server that shows none, ``of server NAME``.
+        dn: its distinguished name; empty where it is not there.
+        missing: why it is not there, and what is; empty where it is.
     """
-    present = [
-        each for each in site.organisation().list("MailboxDatabase", fresh=site.interactive) if not each.get("Recovery")
-    ]
-    dns = {str(each["Name"]): str(each["DistinguishedName"]) for each in present}
+
+    name: str
+    dn: str = ""
+    missing: str = ""
+
+
+def all_databases(site: Site) -> list[Database]:
+    """Every mailbox database but those for recovery; where the organisation shows none, that is said."""
+    return _known(_present(site))
+
+
+def chosen_databases(site: Site) -> list[Database]:
+    """The databases that get the rights: those that the customer file names, those of its servers, or all.
+
+    What it names and the organisation has not is there with the reason.
+    """
+    present = _present(site)
     asked = site.inputs.mapi if site.inputs.has("mapi") else None
     if asked is not None and asked.databases:
-        known = {name.casefold(): name for name in dns}
-        return {
-            known.get(name.casefold(), name): dns.get(known.get(name.casefold(), ""), "") for name in asked.databases
-        }
+        return [_named(present, name) for name in asked.databases]
     if asked is not None and asked.servers:
-        servers = {_short(server) for server in asked.servers}
-        there = {str(each["Name"]) for each in present if servers & {_short(str(s)) for s in each.get("Servers") or ()}}
-        return {name: dn for name, dn in dns.items() if name in there}
-    return dns
+        served = {_short(server) for each in present for server in _servers(each)}
+        names = ", ".join(sorted({server.partition(".")[0] for each in present for server in _servers(each)}))
+        lost = [
+            Database(
+                f"of server {server}",
+                missing=f"no mailbox database is on a server {server}; there are databases on {names or 'no server'}",
+            )
+            for server in asked.servers
+            if _short(server) not in served
+        ]
+        wanted = {_short(server) for server in asked.servers}
+        return [*_of(each for each in present if wanted & set(map(_short, _servers(each)))), *lost]
+    return _known(present)
+
+
+def _present(site: Site) -> list[Mapping[str, Any]]:
+    found = site.organisation().list("MailboxDatabase", fresh=site.interactive)
+    return [each for each in found if not each.get("Recovery")]
+
+
+def _known(present: Sequence[Mapping[str, Any]]) -> list[Database]:
+    return _of(present) or [Database("(none)", missing="the organisation shows no mailbox database")]
+
+
+def _of(present: Iterable[Mapping[str, Any]]) -> list[Database]:
+    return [Database(str(each["Name"]), str(each["DistinguishedName"])) for each in present]
+
+
+def _named(present: Sequence[Mapping[str, Any]], name: str) -> Database:
+    known = _of(present)
+    names = ", ".join(each.name for each in known) or "none"
+    lost = Database(name, missing=f"there is no mailbox database {name}; there are {names}")
+    return next((each for each in known if each.name.casefold() == name.casefold()), lost)
+
+
+def _servers(database: Mapping[str, Any]) -> list[str]:
+    return [str(server) for server in database.get("Servers") or ()]
 
 
 def _short(server: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from umkit.channel import Channel
 from umkit.command import Command
-from umkit.errors import Blocked, OutcomeUnknown, StepError, UmkitError, Unreadable, VerifyFailed
+from umkit.errors import Blocked, OutcomeUnknown, RemoteError, StepError, UmkitError, Unreadable, VerifyFailed
 from umkit.kinds import ListKind
 from umkit.outcome import Row
 from umkit.resource import Absent, Missed, Present, Property, Resource, State, Verb
@@ -87,11 +87,18 @@ def plan(resource: Resource, state: State, step: str | None = None) -> Plan:
         return _later(resource, step, rows, state, first, "made")
 
     values = state.values
+    if state.blocked:
+        rows = tuple(_row(resource, prop, values) for prop in asked)
+        return Plan(resource, step, "cannot be foreseen", rows, why=state.blocked, state=state)
     fixed = [prop for prop in resource.properties if not prop.update and prop.name != resource.key]
     replacing = [prop for prop in fixed if not prop.kind.same(values.get(prop.name), resource.wanted[prop.name])]
     if replacing and any(prop in asked for prop in replacing):
         rows = tuple(_row(resource, prop, values) for prop in asked)
+        if state.rival:
+            return Plan(resource, step, "cannot be foreseen", rows, why=state.rival, state=state)
         why = f"{', '.join(prop.name for prop in replacing)} can only be given at creation: removed and made again"
+        if lost := _lost(resource, values):
+            why += f"; nobody declared these values, and they are lost: {lost}"
         return Plan(resource, step, "replace", rows, resource.commands("replace", asked, state), why, state)
     if replacing:
         rows = tuple(_row(resource, prop, values, same=False) for prop in asked)
@@ -103,7 +110,7 @@ def plan(resource: Resource, state: State, step: str | None = None) -> Plan:
     return Plan(resource, step, "update", rows, resource.commands("update", differing, state), state=state)
 
 
-def apply(planned: Plan, channel: Channel, *, wait: float = 30.0) -> None:
+def apply(planned: Plan, channel: Channel, *, wait: float = 30.0) -> list[str]:
     """Do a plan, then read every property of it back.
 
     Arguments:
@@ -111,7 +118,8 @@ def apply(planned: Plan, channel: Channel, *, wait: float = 30.0) -> None:
         channel: where to.
         wait: seconds to wait at most until what was changed can be read back.
 
-    Raises ``Blocked``, ``StepError``, the mapped remote error, or ``VerifyFailed``.
+    Returns what a reader must know besides. Raises ``Blocked``, ``StepError``, the mapped remote error, or
+    ``VerifyFailed``; ``OutcomeUnknown`` where what was changed cannot be read back.
     """
     if planned.verb == "cannot be foreseen":
         raise Blocked(f"{planned.resource.label} was left alone", seen=planned.why, next=planned.resource.way_out)
@@ -121,15 +129,24 @@ def apply(planned: Plan, channel: Channel, *, wait: float = 30.0) -> None:
             seen=planned.why,
             next=f"apply {planned.needs} first",
         )
+    notes: list[str] = []
+    removed = False
     for command in planned.commands:
+        changes = _changes_of(planned, command)
         try:
-            planned.resource.send(command, _changes_of(planned, command), channel)
+            planned.resource.send(command, changes, channel)
         except OutcomeUnknown as error:
             if not _took(planned, channel, error):
-                raise
+                raise (_without(planned, error) if removed else error) from None
+            channel.took(command, changes)
+            notes.append(f"the answer to {command.name} was lost; it was not sent again, and reads back as wanted")
             break
+        except RemoteError as error:
+            raise (_without(planned, error) if removed else error) from None
+        removed = removed or command.name == f"Remove-{planned.resource.noun}"
     if planned.commands:
         verify(planned.resource, channel, planned.step, wait=wait)
+    return notes
 
 
 def verify(resource: Resource, channel: Channel, step: str | None = None, *, wait: float = 0.0) -> None:
@@ -146,13 +163,21 @@ def verify(resource: Resource, channel: Channel, step: str | None = None, *, wai
     until = time.monotonic() + wait
     pause, pauses = 0.1, threading.Event()
     while True:
-        seen = plan(resource, resource.read(channel, fresh=True), step)
-        if not seen.differing:
+        state = resource.read(channel, fresh=True)
+        seen = None if isinstance(state, Missed) else plan(resource, state, step)
+        if seen is not None and not seen.differing:
             return
         if channel.cancel.is_set() or time.monotonic() + pause > until:
             break
         pauses.wait(pause)
         pause = min(pause * 2, 3.0)
+    if isinstance(state, Missed):
+        raise OutcomeUnknown(
+            f"{resource.label} was changed, but could not be read back",
+            where={"step": step} if step else None,
+            seen=state.error.what,
+        ) from state.error
+    assert seen is not None
     raise VerifyFailed(
         f"{resource.label} was changed, but reads back otherwise",
         where={"step": step} if step else None,
@@ -174,6 +199,26 @@ def _changes_of(planned: Plan, command: Command) -> list[dict[str, Any]]:
         return planned.changes()
     carried = planned.resource.carries(command)
     return [change for change in planned.changes() if change["property"] in carried]
+
+
+def _without(planned: Plan, error: RemoteError) -> RemoteError:
+    """The error of a replacement that stopped half way: the object is gone."""
+    error.expected = (
+        f"{planned.resource.label} made again; it was removed before, and its former values are in the journal"
+    )
+    error.next = f"apply again: {planned.resource.label} is then made from nothing ({error.next})"
+    return error
+
+
+def _lost(resource: Resource, values: Mapping[str, Any]) -> str:
+    """Values that a replacement loses: not declared, and not what a new object has of itself."""
+    declared = {prop.name for prop in resource.properties}
+    lost = [
+        f"{name} = {values.get(name)}"
+        for name, new in resource.new_values.items()
+        if name not in declared and str(values.get(name)).casefold() != str(new).casefold()
+    ]
+    return ", ".join(lost)
 
 
 def _took(planned: Plan, channel: Channel, lost: OutcomeUnknown) -> bool:

@@ -325,8 +325,20 @@ def _unescaped(text: str) -> str:
 
 def _same_identity(a: Identity | None, b: Identity | None) -> bool:
     if a and b and a.form != b.form:
-        return a.last == b.last
+        paths = [_path(each) for each in (a, b)]
+        return paths[0] == paths[1] if all(paths) else a.last == b.last
     return a == b
+
+
+def _path(identity: Identity) -> tuple[str, ...]:
+    """The path from the domain down to the object; nothing where the form does not tell it."""
+    if identity.form == "canonical":
+        return identity.whole
+    if identity.form != "dn":
+        return ()
+    parts = list(zip(identity.whole[::2], identity.whole[1::2], strict=True))
+    domain = ".".join(name for kind, name in parts if kind == "dc")
+    return (domain, *(name for kind, name in reversed(parts) if kind != "dc")) if domain else ()
 
 
 #: Free text, compared exactly.
@@ -356,7 +368,8 @@ IP_RANGE: Final = Kind("range of IP addresses", _ip_range)
 #: An address and a port a server listens on: ``0.0.0.0:25``, ``[::]:25``.
 BINDING: Final = Kind("binding", _binding)
 #: An Active Directory identity by name, canonical name, DN, ``DOMAIN\account`` or address. Two of one form are
-#: compared whole; of two forms only what names the object: the last part, or what stands before an address's ``@``.
-#: So objects of one name in two places look the same when told in two forms, and an object is not recognised by a
-#: GUID, a SID, an FQDN, or an address that differs from its name: a resource that has such looks the name up first.
+#: compared whole, and so are a canonical name and a DN with its domain; of other two forms only what names the object:
+#: the last part, or what stands before an address's ``@``. So objects of one name in two places look the same where
+#: one is told without its place, and an object is not recognised by a GUID, a SID, an FQDN, or an address that differs
+#: from its name: a resource that has such looks the name up first.
 IDENTITY: Final = Kind("identity", _identity, alike=_same_identity)

@@ -7,7 +7,7 @@ knows the primary group too, which is in no list of members; Exchange does not s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from umkit.accounts import Account, quoted
@@ -15,6 +15,7 @@ from umkit.channel import Channel
 from umkit.command import Command
 from umkit.errors import Unreadable
 from umkit.kinds import IDENTITY
+from umkit.permissions import holds_everybody, plain
 
 #: Matches members of members too (LDAP_MATCHING_RULE_IN_CHAIN).
 _IN_CHAIN = "1.2.840.113556.1.4.1941"
@@ -29,12 +30,14 @@ class Group:
         dn: its distinguished name.
         sid: its security identifier.
         path: names from the account's own group to this one.
+        sam: its name before Windows 2000, as access control entries show it; may be empty.
     """
 
     name: str
     dn: str
     sid: str
     path: tuple[str, ...] = ()
+    sam: str = ""
 
 
 def by_exchange(channel: Channel, account: Account) -> list[Group]:
@@ -79,6 +82,23 @@ def by_directory(channel: Channel, account: Account) -> list[Group]:
     return _walk(account.dn, above)
 
 
+def holding(channel: Channel, account: Account, trustees: Iterable[str]) -> list[str]:
+    """Those of some trustees of access control entries that hold the account: everybody's, and its groups.
+
+    The groups are asked of Exchange, and only where a trustee is not known to hold everybody.
+    """
+    asked = list(trustees)
+    found = [each for each in asked if holds_everybody(each)]
+    if others := [each for each in asked if each not in found]:
+        names = {name.casefold() for group in by_exchange(channel, account) for name in _names(group)}
+        found += [each for each in others if plain(each) in names]
+    return found
+
+
+def _names(group: Group) -> tuple[str, ...]:
+    return tuple(filter(None, (group.name, group.sam, group.sid)))
+
+
 def _walk(start: str, above: Callable[[str], Iterable[Group]]) -> list[Group]:
     """Upwards from group to group, each one once, the shortest way first; groups may hold each other in a circle."""
     seen: dict[str, Group] = {}
@@ -89,7 +109,7 @@ def _walk(start: str, above: Callable[[str], Iterable[Group]]) -> list[Group]:
             if group.dn.casefold() in seen:
                 continue
             way = (*path, group.name)
-            seen[group.dn.casefold()] = Group(group.name, group.dn, group.sid, way)
+            seen[group.dn.casefold()] = replace(group, path=way)
             waiting.append((group.dn, way))
     return list(seen.values())
 
@@ -99,7 +119,12 @@ def _ask(channel: Channel, cmdlet: str, clause: str, **parameters: Any) -> Seque
 
 
 def _group(found: Any, sid: str) -> Group:
-    return Group(str(found["Name"]), str(found["DistinguishedName"]), str(found.get(sid) or ""))
+    return Group(
+        str(found["Name"]),
+        str(found["DistinguishedName"]),
+        str(found.get(sid) or ""),
+        sam=str(found.get("SamAccountName") or ""),
+    )
 
 
 def _known(found: Any, dn: str) -> Group:

@@ -14,7 +14,7 @@ from umkit.kinds import TEXT, Kind
 Result = Literal["ok", "changed", "differs", "open", "blocked", "failed", "unknown"]
 
 #: Results from best to worst; a chapter is as good as its worst step (design §4.2).
-RESULTS: tuple[Result, ...] = ("ok", "changed", "differs", "open", "blocked", "failed", "unknown")
+RESULTS: tuple[Result, ...] = ("ok", "changed", "open", "differs", "blocked", "failed", "unknown")
 
 #: How a step ended, as a person would say it.
 WORDS: Mapping[str, str] = {
@@ -117,6 +117,7 @@ class StepOutcome:
         mode: the mode it ran in.
         commands: changing commands that the server took.
         would: changing commands that would be sent.
+        called: whether the step is called for at this customer.
     """
 
     step: str
@@ -133,12 +134,16 @@ class StepOutcome:
     error: UmkitError | None = None
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    called: bool = True
 
     @property
     def summary(self) -> str:
         """One line for the terminal and the journal."""
+        if not self.called:
+            return "not called for here"
         if self.error is not None:
-            return self.error.what
+            parts = (self.error.what, self.error.seen, self.error.next and f"next: {self.error.next}")
+            return "; ".join(dict.fromkeys(part for part in parts if part))
         bad = [finding.text for finding in self.findings if finding.result != "ok"]
         if bad:
             return "; ".join(bad)
@@ -174,7 +179,7 @@ class StepOutcome:
         return event
 
     def __str__(self) -> str:
-        lines = [f"{self.step} {self.title}: {WORDS[self.result]}"]
+        lines = [f"{self.step} {self.title}: {WORDS[self.result] if self.called else 'not called for here'}"]
         for row in self.rows:
             mark = "=" if row.same else "✎" if row.changed else "≠"
             number = f"{row.number}. " if row.number else ""

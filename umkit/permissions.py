@@ -7,7 +7,7 @@ same kind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,15 @@ from umkit.kinds import IDENTITY, NAME
 ANY_RECIPIENT = "Ms-Exch-SMTP-Accept-Any-Recipient"
 #: A right that the permission group AnonymousUsers gives, so that its holder is known for the anonymous principal.
 _TELLING = "Ms-Exch-SMTP-Accept-Authoritative-Domain-Sender"
-#: The anonymous principal's SID, and its names in English and German.
+#: Rights that the permission groups of authenticated senders and servers give along with that to any recipient.
+_GIVEN_ALONG = ("Ms-Exch-Bypass-Anti-Spam", "Ms-Exch-Accept-Headers-Routing")
+_TRUSTING = {"exchangeusers", "exchangeservers", "exchangelegacyservers"}
+# SIDs of principals that hold every account or a kind of sender, and their names in English and German.
 _ANONYMOUS = {"s-1-5-7", "anonymous logon", "anonymous-anmeldung"}
+_EVERYONE = {"s-1-1-0", "everyone", "jeder"}
+_AUTHENTICATED = {"s-1-5-11", "authenticated users", "authentifizierte benutzer"}
+#: The primary group that a new account has; Exchange shows it in no list of members.
+_DOMAIN_USERS = {"domain users", "domänen-benutzer"}
 
 
 @dataclass(frozen=True)
@@ -83,19 +90,51 @@ def anonymous(rows: Sequence[Mapping[str, Any]]) -> str:
 
     Its name is localised: it is told by a known name, else as the only one that holds what AnonymousUsers gives.
     """
-    trustees = [str(row.get("User")) for row in rows]
-    for trustee in dict.fromkeys(trustees):
-        form = IDENTITY.normalise(trustee)
-        if form is not None and form.last in _ANONYMOUS:
+    known = trustees(rows)
+    for trustee in known:
+        if plain(trustee) in _ANONYMOUS:
             return trustee
-    telling = [each for each in dict.fromkeys(trustees) if entries(of(rows, each), [_TELLING]).allowed]
+    telling = [each for each in known if entries(of(rows, each), [_TELLING]).allowed]
     return telling[0] if len(telling) == 1 else ""
 
 
-def relays(rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a receive connector's rows let anonymous senders reach any recipient."""
-    held = entries(of(rows, anonymous(rows)), [ANY_RECIPIENT])
-    return not held.denied and bool(held.allowed or held.allowed_above)
+def relaying(rows: Sequence[Mapping[str, Any]], groups: Collection[str]) -> list[str]:
+    """Who may reach any recipient through a receive connector, beside those to whom its permission groups give that.
+
+    Arguments:
+        rows: the connector's rows.
+        groups: its permission groups in lower case.
+    """
+    found = []
+    for trustee in trustees(rows):
+        own = of(rows, trustee)
+        held = entries(own, [ANY_RECIPIENT])
+        allowed = held.allowed or (held.allowed_above and not held.denied_above)
+        if allowed and not held.denied and not _by_group(trustee, own, groups):
+            found.append(trustee)
+    return found
+
+
+def trustees(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Everybody for whom there is an entry, each one once."""
+    return list(dict.fromkeys(str(row["User"]) for row in rows if row.get("User")))
+
+
+def denying(rows: Sequence[Mapping[str, Any]], rights: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Who is denied which of some extended rights by an entry of the object's own."""
+    found = {trustee: entries(of(rows, trustee), rights).denied for trustee in trustees(rows)}
+    return {trustee: denied for trustee, denied in found.items() if denied}
+
+
+def holds_everybody(trustee: str) -> bool:
+    """Whether a trustee holds every account that can log on: Everyone, Authenticated Users, Domain Users."""
+    return plain(trustee) in _EVERYONE | _AUTHENTICATED | _DOMAIN_USERS
+
+
+def plain(trustee: str) -> str:
+    """A trustee's own name in lower case, without its domain."""
+    form = IDENTITY.normalise(trustee)
+    return str(form.last) if form is not None else ""
 
 
 def listed(value: Any) -> list[str]:
@@ -103,6 +142,16 @@ def listed(value: Any) -> list[str]:
     if value is None or value == "":
         return []
     return [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]
+
+
+def _by_group(trustee: str, rows: Sequence[Mapping[str, Any]], groups: Collection[str]) -> bool:
+    # Authenticated senders and servers are told by what their permission group gives them: names are localised.
+    name = plain(trustee)
+    if name in _ANONYMOUS | _EVERYONE:
+        return False
+    if name in _AUTHENTICATED:
+        return "exchangeusers" in groups
+    return bool(_TRUSTING & set(groups)) and len(entries(rows, _GIVEN_ALONG).allowed) == len(_GIVEN_ALONG)
 
 
 def _covers(row: Mapping[str, Any], right: str, *, whole: bool) -> bool:

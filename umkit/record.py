@@ -68,16 +68,21 @@ class Record:
         """Where the executed chapters are kept."""
         return self.folder / NOTEBOOKS
 
-    def close(self, result: str) -> None:
-        """Write down how the run ended, seal the record and give the lock back.
+    def close(self, result: str) -> str:
+        """Write down how the run ended, seal the record, sign it where there is a key, and give the lock back.
 
         Arguments:
             result: ``ok``, ``changed``, ``differs``, ``open``, ``blocked``, ``failed`` or ``unknown``.
+
+        Returns who signed it, or why it is not signed.
         """
+        from umkit.sealing import sign_if_key  # cryptography is needed at the end only
+
         try:
             self.journal.append("run-end", result=result)
             self.journal.close()
             seal(self.folder)
+            return sign_if_key(self.folder)
         finally:
             self.release()
 

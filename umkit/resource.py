@@ -46,9 +46,17 @@ class Property:
 
 @dataclass(frozen=True)
 class Present:
-    """The object is there, with these values."""
+    """The object is there, with these values.
+
+    Arguments:
+        values: property name → value.
+        blocked: why it must not be changed as it stands; empty where it may be.
+        rival: what would stand in the way of making it anew; empty where nothing would.
+    """
 
     values: Mapping[str, Any]
+    blocked: str = ""
+    rival: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,8 @@ class Resource:
     properties: ClassVar[tuple[Property, ...]]
     #: What to do when something stands in the way of making one.
     way_out: ClassVar[str] = "remove or rename what stands in the way, or change the customer file"
+    #: What a new object has of itself; a value that differs from it is lost when the object is replaced.
+    new_values: ClassVar[Mapping[str, Any]] = {}
     #: The customer's consent that must hold before this is changed, where the step itself asks for none.
     guard: ClassVar[str] = ""
     #: Parameters of ``New-`` that are no properties.
@@ -139,7 +149,9 @@ class Resource:
     def state_of(self, objects: Sequence[Any]) -> State:
         """The state that the objects of its noun show."""
         found = self.find(objects)
-        return Absent(self.rival(objects)) if found is None else Present(found)
+        if found is None:
+            return Absent(self.rival(objects))
+        return Present(found, rival=self.rival([each for each in objects if each is not found]))
 
     def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
         """What has to be sent.

@@ -19,16 +19,26 @@ from umkit import customer, record
 from umkit.attestation import Attestation, attest
 from umkit.chapters import ChapterInfo
 from umkit.chapters import chapter as chapter_info
-from umkit.errors import Blocked, OutcomeUnknown, StepError, UmkitError, UsageError
+from umkit.errors import Blocked, HostNotNamed, OutcomeUnknown, StepError, UmkitError, UsageError
 from umkit.journal import Journal, read
 from umkit.notebook import can_ask, dress, show
-from umkit.outcome import WORDS, Result, StepOutcome, worst
+from umkit.outcome import WORDS, Finding, Result, StepOutcome, worst
 from umkit.resource import Resource
 from umkit.site import Site
 from umkit.steps import Examination, bring, look, take_word
 from umkit.view import chip, table
 
 Mode = Literal["interactive", "plan", "apply", "verify"]
+#: The site of the chapter that was begun last in this process.
+_sites: list[Site] = []
+
+
+@atexit.register
+def _close_sites() -> None:
+    for site in _sites:
+        site.close()
+
+
 MODES: tuple[str, ...] = get_args(Mode)
 
 
@@ -64,6 +74,9 @@ class Chapter:
         )
         if journal is not None:
             journal.append("chapter-start", chapter=self.info.name)
+        for earlier in _sites:  # a chapter's cell that is run again must not leave its shells behind: there are 18
+            earlier.close()
+        _sites[:] = [self.site]
 
     def configure(self, step: str, *kinds: type[Resource], then: Sequence[Examination] = ()) -> StepOutcome:
         """Bring what one step asks of each resource to its wanted state, or show what would be done.
@@ -76,10 +89,16 @@ class Chapter:
         with self._step(step) as out:
             guard = self.info.step(step).guard
             fresh = not self.headless  # a person may run cells out of order, and hours apart
-            resources = [resource for kind in kinds for resource in kind.wanted_by(self.site)]
+            resources: list[Resource] = []
+            for kind in kinds:
+                try:
+                    resources += kind.wanted_by(self.site)
+                except HostNotNamed as error:
+                    out.findings.append(Finding("open", error.what, error.next))
             for resource in resources:
                 bring(out, resource, self.site, guard=resource.guard or guard, fresh=fresh)
-            if not resources:
+            if not resources and not out.findings:
+                out.called = False
                 out.notes.append("nothing is asked for by the customer's inputs")
             differs = self.mode != "apply" and any(not row.same for row in out.rows)
             for examination in then:
@@ -99,8 +118,9 @@ class Chapter:
         """
         with self._step(step) as out:
             if when:
-                take_word(out, examinations, self.site)
+                take_word(out, examinations, self.site, lasts=self.info.step(step).lasts)
             else:
+                out.called = False
                 out.notes.append(f"not called for here: {why}")
         return out
 
@@ -173,7 +193,8 @@ class Chapter:
             out.error, out.result = error, _result_of(error, out)
             raise
         except KeyboardInterrupt:
-            out.error, out.result = StepError("stopped by a person", where={"step": step}), "unknown"
+            next = "run umkit plan: it reads what the server has now; nothing is sent again blindly"
+            out.error, out.result = StepError("stopped by a person", where={"step": step}, next=next), "unknown"
             raise
         except Exception as error:  # a fault of ours, or of the notebook: the record must not call that step fine
             out.error, out.result = StepError(f"{type(error).__name__}: {error}", where={"step": step}), "failed"

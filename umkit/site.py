@@ -16,9 +16,10 @@ from umkit.channel import Channel
 from umkit.command import Command
 from umkit.customer import LAB, CustomerFile
 from umkit.customer.connection import Host
-from umkit.errors import HostNotNamed, Unreadable, UsageError
+from umkit.errors import Blocked, HostNotNamed, Unreadable, UsageError
 from umkit.journal import Journal, read
 from umkit.remoting import Endpoint
+from umkit.versions import edition
 
 if TYPE_CHECKING:
     from umkit.lab import Lab
@@ -54,6 +55,8 @@ class Site:
         self.step = ""
         self._hosts: dict[str, Channel] = {}
         self._controller: str | None = None
+        # START-2 asks for rights and START-3 for versions; neither may be hidden by the other.
+        self._versions_seen = chapter == "00-start"
 
     @cached_property
     def exchange(self) -> Channel:
@@ -121,10 +124,30 @@ class Site:
         return self._controller
 
     def organisation(self) -> Channel:
-        """The Exchange channel with the domain controller pinned, for the step under way."""
+        """The Exchange channel with the domain controller pinned, for the step under way.
+
+        Raises ``Blocked`` where a server runs a version that the chapters are not written for: a chapter that is named
+        alone must not pass START-3 by.
+        """
         _ = self.domain_controller
         self.exchange.step = self.step
+        if not self._versions_seen:
+            self._refuse_other_versions()
+            self._versions_seen = True
         return self.exchange
+
+    def _refuse_other_versions(self) -> None:
+        if any(event["event"] == "step" and event["step"] == "START-3" for event in self._events()):
+            return  # seen in this run; a failure there has stopped it
+        servers = self.exchange.list("ExchangeServer")
+        others = [each for each in servers if edition(str(each["AdminDisplayVersion"])) is None]
+        if others:
+            raise Blocked(
+                "an Exchange server runs a version that the chapters are not written for",
+                seen="; ".join(f"{each['Name']}: {each['AdminDisplayVersion']}" for each in others),
+                expected="Exchange 2016 or 2019",
+                next="take the old server out of the organisation first, or do the chapter by hand",
+            )
 
     def mailbox_servers(self) -> list[str]:
         """Names of the organisation's mailbox servers."""
@@ -140,10 +163,11 @@ class Site:
             channel.close()
 
     def _pinned_before(self) -> str | None:
-        if self.journal is None:
-            return None
-        pinned = [event["domain_controller"] for event in read(self.journal.path) if event["event"] == "pinned"]
+        pinned = [event["domain_controller"] for event in self._events() if event["event"] == "pinned"]
         return pinned[-1] if pinned else None
+
+    def _events(self) -> list[dict[str, Any]]:
+        return read(self.journal.path) if self.journal is not None else []
 
     def _host_endpoint(self, named: Host) -> Endpoint:
         asked = named.inheriting(self.inputs.exchange)

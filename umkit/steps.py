@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from umkit.attestation import attested
@@ -63,11 +63,14 @@ def bring(out: StepOutcome, resource: Resource, site: Site, *, guard: str, fresh
         if out.mode != "verify":
             out.would += [channel.pinned(command) for command in planned.commands]
         return
-    taken = len(channel.taken)
+    before = len(channel.taken)
     try:
-        apply(planned, channel, wait=site.inputs.run.replication_wait)
+        out.notes += apply(planned, channel, wait=site.inputs.run.replication_wait)
+    except BaseException:
+        out.changes += sum(changed for _, changed in channel.taken[before:])
+        raise
     finally:
-        out.commands += channel.taken[taken:]
+        out.commands += [command for command, _ in channel.taken[before:]]
         channel.cancel.clear()
     out.changes += len(planned.differing)
     own = len(planned.rows)
@@ -82,13 +85,22 @@ def look(out: StepOutcome, examination: Examination, site: Site) -> None:
     out.notes += report.notes
 
 
-def take_word(out: StepOutcome, examinations: Sequence[Examination], site: Site) -> None:
+def take_word(out: StepOutcome, examinations: Sequence[Examination], site: Site, *, lasts: int = 0) -> None:
     """A person's step: what a machine can see is looked at, the rest is a person's word.
+
+    Arguments:
+        out: takes rows and findings.
+        examinations: what a machine can see.
+        site: where.
+        lasts: hours for which a word counts; 0 for good.
 
     Without an attestation the step is *open*, whatever the machine saw; attested, what the machine saw counts.
     """
     customer = site.inputs.customer.name
     said, problems = attested(site.records, customer, out.step)
+    if said is not None and lasts and datetime.now(UTC) - said.when > timedelta(hours=lasts):
+        out.notes.append(f"attested by {said}: that was for an earlier occasion, more than {lasts} hours ago")
+        said = None
     for examination in examinations:
         look(out, examination, site)
     seen = worst(finding.result for finding in out.findings)

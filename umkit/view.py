@@ -68,7 +68,7 @@ def card(out: StepOutcome) -> str:
         out=out,
         sign=sign,
         colour=colour,
-        word=WORDS[out.result],
+        word=WORDS[out.result] if out.called else "not called for here",
         signs=SIGNS,
         style=STYLE,
         numbered=any(row.number for row in out.rows),

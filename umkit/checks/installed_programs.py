@@ -13,26 +13,8 @@ from umkit.errors import HostNotNamed, RemoteError
 from umkit.outcome import Report
 from umkit.site import Site
 from umkit.windows import xphone_host
+from umkit.windows.programs import is_messaging_api, is_old_office
 from umkit.windows.registry import Program, programs
-
-_YEAR = re.compile(r"\b(97|2000|XP|2003|2007|2010|2013)\b")
-#: Parts of names of what is called Microsoft Office and is none.
-_NO_OFFICE = ("web components", "primary interop", "compatibility pack", "file validation", "access database engine")
-
-
-def is_old_office(program: Program) -> bool:
-    """Whether a program is Office 2013 or older, or one of its applications; 16.0 is 2016 and 2019."""
-    name = program.name.casefold()
-    if not name.startswith(("microsoft office", "microsoft outlook")) or any(part in name for part in _NO_OFFICE):
-        return False
-    major = program.version.partition(".")[0]
-    return int(major) < 16 if major.isdecimal() else bool(_YEAR.search(program.name))
-
-
-def is_messaging_api(program: Program) -> bool:
-    """Whether a program is Messaging API and Collaboration Data Objects 1.2.1."""
-    name = program.name.casefold()
-    return "collaboration data objects" in name or "messaging api" in name
 
 
 def read_programs(site: Site, report: Report) -> list[Program] | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from umkit.accounts import Role, account_name, account_of, find
+from umkit.accounts import Account, Role, account_name, account_of, find
+from umkit.channel import Channel
+from umkit.memberships import holding
 from umkit.outcome import Report, Row
-from umkit.permissions import listed
+from umkit.permissions import holds_everybody, listed
 from umkit.site import Site
 
 
@@ -38,28 +40,48 @@ class FullAccessSpotCheck:
         if not target.has_mailbox:
             report.add("failed", f"{mailbox} has no mailbox in this organisation", f"name another one in {key}")
             return report
-        rows = site.organisation().list("MailboxPermission", fresh=True, Identity=target.dn, User=account.dn)
+        channel = site.organisation()
+        rows = channel.list("MailboxPermission", fresh=True, Identity=target.dn, User=account.dn)
+        others = _others(channel, account, target, rows)
         full = [row for row in rows if _full(row)]
-        for row in rows:
+        for row, who in [*((row, name) for row in rows), *((row, str(row["User"])) for row in others)]:
             shown = f"{', '.join(listed(row.get('AccessRights')))}{' denied' if row.get('Deny') else ''}"
             note = "inherited" if row.get("IsInherited") else "of its own"
             good = not (_full(row) and row.get("Deny"))
-            report.rows.append(Row(f"mailbox {mailbox}, {name}", "AccessRights", shown, "FullAccess", good, note=note))
+            report.rows.append(Row(f"mailbox {mailbox}, {who}", "AccessRights", shown, "FullAccess", good, note=note))
+        denies = [row for row in _deciding([*full, *others]) if row.get("Deny")]
         if not full:
             report.add(
                 "failed",
                 f"{name} has no FullAccess to {mailbox}",
                 "apply the database rights; after that it can take up to two hours until the store knows them (?)",
             )
-        elif any(row.get("Deny") for row in _deciding(full)):
+        elif denies:
+            through = ", ".join(dict.fromkeys(str(row["User"]) for row in denies if row in others))
             report.add(
                 "failed",
-                f"FullAccess of {name} to {mailbox} is denied",
+                f"FullAccess of {name} to {mailbox} is denied{f' through {through}' if through else ''}",
                 "find the deny entry and the group that brings it: an account in an administrators' group is denied",
             )
         else:
             report.add("ok", f"{name} has FullAccess to {mailbox}, Deny False")
         return report
+
+
+def _others(channel: Channel, account: Account, target: Account, own: Sequence[Any]) -> list[Mapping[str, Any]]:
+    """Denies of FullAccess for somebody else who holds the account.
+
+    Exchange's own inherited denies are for administrators' groups, which MAPI-4 looks for; so an inherited one counts
+    here only where it is for everybody.
+    """
+    every = channel.list("MailboxPermission", fresh=True, Identity=target.dn)
+    shown = {str(row.get("User")) for row in own}
+    denied = [row for row in every if row.get("Deny") and _full(row) and str(row.get("User")) not in shown]
+    asked = dict.fromkeys(
+        who for row in denied if holds_everybody(who := str(row.get("User"))) or not row.get("IsInherited")
+    )
+    reaching = holding(channel, account, asked) if asked else []
+    return [row for row in denied if str(row.get("User")) in reaching]
 
 
 def _full(row: Mapping[str, Any]) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from umkit.channel import Channel
-from umkit.checks.installed_programs import is_old_office, read_programs
+from umkit.checks.installed_programs import read_programs
 from umkit.errors import HostNotNamed, RemoteError
 from umkit.outcome import Report
 from umkit.site import Site
 from umkit.windows import registry, xphone_host
+from umkit.windows.programs import is_old_office
 
 _VIEWS = {64: "HKLM:\\SOFTWARE\\", 32: "HKLM:\\SOFTWARE\\Wow6432Node\\"}
 _CLICK_TO_RUN = "HKLM:\\SOFTWARE\\Microsoft\\Office\\ClickToRun\\Configuration"

@@ -12,7 +12,7 @@ from typing import Any
 
 from umkit.kinds import BOOL, ENUM, FLAGS, IP_RANGE, listof
 from umkit.outcome import Report, Row
-from umkit.permissions import listed, relays
+from umkit.permissions import anonymous, listed, relaying
 from umkit.ranges import ranges, same_place
 from umkit.resources.receive_connector import ReceiveConnector
 from umkit.site import Site
@@ -31,11 +31,7 @@ class ReceiveConnectorConflicts:
             own.append(str(found["Identity"]) if found is not None else "")
             self._judge(report, wanted, found, present)
             if site.inputs.relay.permission == "as-page":
-                report.add(
-                    "open",
-                    f"{wanted.label} is left as the page leaves it: without a permission group it accepts nothing",
-                    "set relay.permission to anonymous or externally-secured",
-                )
+                self._as_page(report, site, wanted, found)
         for other in present:
             if str(other["Identity"]) not in own and BOOL.same(other.get("Enabled"), True):
                 self._other(report, site, other)
@@ -68,18 +64,33 @@ class ReceiveConnectorConflicts:
         if len(report.findings) == before:
             report.add("ok", f"{wanted.label}: nothing else listens there for its hosts, and it is open to them alone")
 
+    def _as_page(self, report: Report, site: Site, wanted: ReceiveConnector, found: Any) -> None:
+        """The page gives no permission at all; an earlier run or a person may have."""
+        groups = FLAGS.normalise(found.get("PermissionGroups")) - {"custom"} if found is not None else frozenset()
+        if found is not None and (how := _relaying(site, found)):
+            report.add(
+                "failed",
+                f"{wanted.label} can relay ({how}), though relay.permission is as-page",
+                "take the right and the permission groups away by hand, or set relay.permission to what is wanted",
+            )
+        elif groups:
+            report.add(
+                "differs",
+                f"{wanted.label} accepts mail ({FLAGS.show(found['PermissionGroups'])}), though relay.permission is"
+                " as-page",
+                "take the permission groups away by hand, or set relay.permission to what is wanted",
+            )
+        else:
+            report.add(
+                "open",
+                f"{wanted.label} is left as the page leaves it: without a permission group it accepts nothing",
+                "set relay.permission to anonymous or externally-secured",
+            )
+
     def _other(self, report: Report, site: Site, other: Mapping[str, Any]) -> None:
-        groups = FLAGS.normalise(other.get("PermissionGroups"))
-        secured = "externalauthoritative" in FLAGS.normalise(other.get("AuthMechanism"))
-        if not secured:
-            if not groups & {"anonymoususers", "custom"}:
-                return
-            if not relays(
-                site.organisation().list("ADPermission", fresh=True, Identity=str(other["DistinguishedName"]))
-            ):
-                return
+        if not (how := _relaying(site, other)):
+            return
         served = listed(other.get("RemoteIPRanges"))
-        how = "externally secured" if secured else "with the right to any recipient"
         if any(each.everywhere for each in ranges(served)):
             report.add(
                 "failed",
@@ -94,6 +105,21 @@ class ReceiveConnectorConflicts:
             )
         else:
             report.add("ok", f"{other['Identity']} relays for single hosts ({how}, {', '.join(served)})")
+
+
+def _relaying(site: Site, connector: Mapping[str, Any]) -> str:
+    """By what a connector relays; empty where it does not."""
+    if "externalauthoritative" in FLAGS.normalise(connector.get("AuthMechanism")):
+        return "externally secured"
+    groups = FLAGS.normalise(connector.get("PermissionGroups"))
+    if not groups & {"anonymoususers", "custom"}:  # a right of its own shows as Custom among them
+        return ""
+    rows = site.organisation().list("ADPermission", fresh=True, Identity=str(connector["DistinguishedName"]))
+    holders = relaying(rows, groups)
+    if not holders:
+        return ""
+    named = "" if holders == [anonymous(rows)] else f" for {', '.join(holders)}"
+    return f"with the right to any recipient{named}"
 
 
 def _conflict(mine: Mapping[str, Any], other: Mapping[str, Any]) -> str:

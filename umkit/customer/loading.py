@@ -94,7 +94,7 @@ def find(name: str, folder: Path | str) -> Path:
         where={"folder": str(folder)},
         seen=seen,
         expected=f"{printable(wanted)} in this folder, or the path of a file",
-        next=f"did you mean {near[0]}?" if near else "write one with: umkit new CUSTOMER",
+        next=f"did you mean {near[0]}?" if near else "copy example.yaml to CUSTOMER.yaml and fill it in",
     )
 
 

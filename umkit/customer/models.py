@@ -196,7 +196,9 @@ class Run(Section):
         "records", description="Folder of the records; a relative one starts where the runbook is started."
     )
     cell_deadline: Annotated[int, Field(ge=1, le=86400)] = Field(
-        600, description="How long one cell may take without a person, in seconds."
+        3600,
+        description="How long one cell may take without a person, in seconds; a cell restarts a service on each server "
+        "in turn, and one restart alone may take 900.",
     )
     replication_wait: Annotated[int, Field(ge=0, le=3600)] = Field(
         30, description="How long a changed value may take until it is read back, in seconds."

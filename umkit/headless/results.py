@@ -49,6 +49,7 @@ class RunSummary:
         result: the worst of its chapters.
         record: the record's folder.
         chapters: its chapters in order.
+        signed: who signed the record, or why it is not signed.
         stopped: whether a person or the system stopped it; who called for it should stop too.
     """
 
@@ -59,6 +60,7 @@ class RunSummary:
     record: Path
     chapters: Sequence[ChapterSummary]
     stopped: bool = False
+    signed: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The summary object of the command line."""

@@ -80,6 +80,17 @@ def run(
         return _Run(inputs, kept, progress or Silence(), lab, deadline or inputs.run.cell_deadline).all(chosen)
 
 
+def _write_handover(record: Record) -> None:
+    """Put the handover into the record; one that cannot be made must not keep the record from being sealed."""
+    from umkit.errors import UmkitError
+    from umkit.handover import write
+
+    try:
+        write(record.folder)
+    except UmkitError as error:
+        record.journal.append("handover", error=error.as_dict())
+
+
 def folder(name: str) -> Path:
     """The folder ``runbooks`` or ``parameters``: the one here, else the one that came with the package.
 
@@ -169,8 +180,11 @@ class _Run:
                 if self._spare is not None:
                     self._spare.stop(at_once=True)  # nothing ran in it
             result = worst(["failed" if stopped else "ok", *(summary.result for summary in ended)])
-            record.close(result)
-        whole = RunSummary(record.run, record.customer, record.mode, result, record.folder, ended, stopped=stopped)
+            _write_handover(record)
+            signed = record.close(result)
+        whole = RunSummary(
+            record.run, record.customer, record.mode, result, record.folder, ended, stopped=stopped, signed=signed
+        )
         self._progress.run_ends(whole)
         return whole
 
@@ -183,8 +197,10 @@ class _Run:
         self._follow()
         journal = self._record.journal
         events = read(journal.path)
-        summary = judge(events, chapter.name, broke_off=error is not None)
         ends = [event for event in events if event["event"] == "chapter-end" and event.get("chapter") == chapter.name]
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        # Whoever stops the run after the chapter said how it ended has stopped the run, not the chapter.
+        summary = judge(events, chapter.name, broke_off=error is not None and not (stopped and ends))
         if not ends or ends[-1].get("result") != summary.result:
             why = summary.error or (explain(error) if error else None)
             if why is None and not ends:
@@ -192,7 +208,7 @@ class _Run:
             fields = {"error": why} if why else {}
             end = journal.append("chapter-end", chapter=chapter.name, result=summary.result, **fields)
             summary = judge([*events, end], chapter.name)
-        return summary, isinstance(error, KeyboardInterrupt | SystemExit)
+        return summary, stopped
 
     def _execute(self, chapter: _Chapter, *, last: bool) -> BaseException | None:
         kernel, self._spare = self._spare or self._kernel(), None  # it boots while papermill is imported

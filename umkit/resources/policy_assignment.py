@@ -26,18 +26,19 @@ class PolicyAssignment(Resource):
         policy: the policy's name.
         mailbox: distinguished name of the account's mailbox; empty where it has none.
         made: whether an earlier step makes the mailbox where there is none.
+        missing: why the account can have no mailbox; empty where it can.
     """
 
     noun = "Mailbox"
     title = "mailbox of"
     key = "Identity"
     role: ClassVar[Role] = "mapi"
-    way_out = "give the account a mailbox, or name another account in the customer file"
+    way_out = "mend the account's name in the customer file, name another account, or give it a mailbox"
     properties: ClassVar[tuple[Property, ...]] = (Property("ThrottlingPolicy", IDENTITY, step="LIM-4"),)
 
-    def __init__(self, name: str, policy: str, mailbox: str = "", *, made: bool = False) -> None:
+    def __init__(self, name: str, policy: str, mailbox: str = "", *, made: bool = False, missing: str = "") -> None:
         super().__init__(name, {"ThrottlingPolicy": policy})
-        self.policy, self.mailbox, self.made = policy, mailbox, made
+        self.policy, self.mailbox, self.made, self.missing = policy, mailbox, made, missing
 
     @classmethod
     def wanted_by(cls, site: Site) -> list[Self]:
@@ -49,7 +50,9 @@ class PolicyAssignment(Resource):
         found = account_of(site, role)
         mailbox = found.dn if found and found.has_mailbox else ""
         made = role == "ews" and bool(found or site.inputs.ews.create_user)
-        return cls(account_name(site.inputs, role), site.inputs.sessions.policy, mailbox, made=made)
+        name = account_name(site.inputs, role)
+        missing = "" if found else f"there is no user {name}"
+        return cls(name, site.inputs.sessions.policy, mailbox, made=made, missing=missing)
 
     def read(self, channel: Channel, *, fresh: bool = False) -> State:
         """The mailbox, which the user is known to have; never asked for by an empty identity."""
@@ -63,7 +66,7 @@ class PolicyAssignment(Resource):
     def state_of(self, objects: Sequence[Any]) -> State:
         """The mailbox's policy."""
         if not objects:
-            return Absent("" if self.made else f"{self.name} has no mailbox in this organisation")
+            return Absent("" if self.made else self.missing or f"{self.name} has no mailbox in this organisation")
         return Present({"Identity": self.name, "ThrottlingPolicy": objects[0].get("ThrottlingPolicy")})
 
     def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
@@ -87,8 +90,8 @@ class PolicyAssignmentRemoved(PolicyAssignment):
 
     properties: ClassVar[tuple[Property, ...]] = (Property("ThrottlingPolicy", IDENTITY, step="REM-2"),)
 
-    def __init__(self, name: str, policy: str, mailbox: str = "", *, made: bool = False) -> None:
-        super().__init__(name, policy, mailbox, made=made)
+    def __init__(self, name: str, policy: str, mailbox: str = "", *, made: bool = False, missing: str = "") -> None:
+        super().__init__(name, policy, mailbox, made=made, missing=missing)
         self.wanted["ThrottlingPolicy"] = None  # that $null clears it is (?); it is read back in any case
 
     @classmethod
@@ -99,7 +102,9 @@ class PolicyAssignmentRemoved(PolicyAssignment):
         return list(found.values())
 
     def state_of(self, objects: Sequence[Any]) -> State:
-        """The mailbox's policy if it is the runbook's; without a mailbox there is nothing to take back."""
+        """The mailbox's policy if it is the runbook's; a user without a mailbox has nothing to take back."""
+        if self.missing:
+            return Absent(self.missing)
         policy = objects[0].get("ThrottlingPolicy") if objects else None
         own = IDENTITY.same(policy, self.policy)
         return Present({"ThrottlingPolicy": policy if own else None, "Other": None if own else policy})

@@ -8,20 +8,24 @@ Source: vendor's chapters "MAPI" and "Exchange Mailbox Store Limits"; Microsoft'
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 from umkit.channel import Channel
 from umkit.command import Command
 from umkit.errors import RemoteError
-from umkit.kinds import ENUM, INTEGER, NAME
+from umkit.kinds import ENUM, INTEGER, NAME, Kind
 from umkit.resource import Absent, Missed, Present, Property, Resource, State, Verb
 from umkit.site import Site
 from umkit.windows import registry, xphone_host
 
 #: Objects allowed by each session of one account; Exchange's own limit is 32.
 SESSIONS = "Maximum Allowed Sessions Per User"
+#: A limit that must not be lower; a higher one is somebody else's wish, and stays.
+AT_LEAST = Kind(
+    "least number", INTEGER.normalise, alike=lambda have, want: have is not None and want is not None and have >= want
+)
 
 
 class RegistryValue(Resource):
@@ -96,11 +100,11 @@ class DefaultMailClient(RegistryValue):
 
 
 class SessionsPerUser(RegistryValue):
-    """The sessions that the Information Store allows an account: the same on every mailbox server."""
+    """The sessions that the Information Store allows an account: on every mailbox server at least the number needed."""
 
     key = SESSIONS
     properties: ClassVar[tuple[Property, ...]] = (
-        Property(SESSIONS, INTEGER, step="LIM-7"),
+        Property(SESSIONS, AT_LEAST, step="LIM-7"),
         # A QWord cannot be told from a DWord by what arrives.
         Property("Type", ENUM, step="LIM-7", wanted="DWord"),
     )
@@ -116,6 +120,29 @@ class SessionsPerUser(RegistryValue):
         if not asked.registry_limit:
             return []
         return [cls(server, max(asked.registry_sessions, asked.needed)) for server in site.mailbox_servers()]
+
+    def remark(self, prop: Property, values: Mapping[str, Any]) -> str:
+        """That a higher limit stays."""
+        have = _number(values.get(SESSIONS)) if prop.name == SESSIONS else None
+        return f"higher than the {self.wanted[SESSIONS]} that are needed: it stays" if self._higher(have) else ""
+
+    def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
+        """The value with its type; a higher one, of the wrong type, is not lowered."""
+        sent = super().commands(verb, asked, state)
+        have = _number(state.values.get(SESSIONS)) if isinstance(state, Present) else None
+        if not self._higher(have):
+            return sent
+        return tuple(Command(each.name, {**each.parameters, "Value": have}) for each in sent)
+
+    def _higher(self, have: int | None) -> bool:
+        return have is not None and have > self.wanted[SESSIONS]
+
+
+def _number(value: Any) -> int | None:
+    try:
+        return int(INTEGER.normalise(value))
+    except (ValueError, TypeError):
+        return None
 
 
 class SessionsPerUserForEws(SessionsPerUser):

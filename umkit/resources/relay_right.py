@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 from umkit.channel import Channel
 from umkit.command import Command
-from umkit.errors import AccessDenied, CommandHidden, Refused, RemoteError
+from umkit.errors import AccessDenied, CommandHidden, ObjectNotFound, ParameterRefused, Refused, RemoteError
 from umkit.kinds import NAME, listof
 from umkit.permissions import ANY_RECIPIENT, anonymous, entries, listed, of
 from umkit.resource import Absent, Missed, Present, Property, Resource, State, Verb
@@ -67,12 +67,12 @@ class RelayRight(Resource):
             return Absent()
         trustee = anonymous(objects)
         held = entries(of(objects, trustee), [ANY_RECIPIENT])
-        if held.denied:
-            return Absent(f"an entry of {self.name} itself denies {trustee} the right {ANY_RECIPIENT}")
         others = [row for row in objects if not NAME.same(row.get("User"), trustee) and not row.get("IsInherited")]
         others = [row for row in others if not row.get("Deny") and ANY_RECIPIENT.casefold() in _names(row)]
         also = ", ".join(dict.fromkeys(str(row.get("User")) for row in others))
-        return Present({"Name": self.name, "ExtendedRights": list(held.allowed), "Trustee": trustee, "Also": also})
+        why = f"an entry of {self.name} itself denies {trustee} the right {ANY_RECIPIENT}" if held.denied else ""
+        values = {"Name": self.name, "ExtendedRights": list(held.allowed), "Trustee": trustee, "Also": also}
+        return Present(values, blocked=why)
 
     def remark(self, prop: Property, values: Mapping[str, Any]) -> str:
         """Who else holds the right."""
@@ -89,15 +89,30 @@ class RelayRight(Resource):
         return (Command("Add-ADPermission", given),)
 
     def send(self, command: Command, changes: Sequence[Mapping[str, Any]], channel: Channel) -> None:
-        """Send it; where the organisation knows the anonymous principal by another name, by its SID."""
+        """Send it; where the organisation knows the anonymous principal by another name, by its SID.
+
+        Only where that name is what was refused, and the right is read to be missing, is anything sent again.
+        """
         try:
             channel.change(command, changes)
-        except (AccessDenied, CommandHidden):
-            raise
-        except Refused:
-            if command.parameters["User"] != ANONYMOUS:
+        except Refused as error:
+            if command.parameters["User"] != ANONYMOUS or not self._unknown(error):
                 raise
+            now = self.read(channel, fresh=True)
+            if not isinstance(now, Present) or now.blocked:
+                raise
+            if not listof(NAME).missing(now.values["ExtendedRights"], command.parameters["ExtendedRights"]):
+                return
             channel.change(Command(command.name, {**command.parameters, "User": ANONYMOUS_SID}), changes)
+
+    def _unknown(self, error: Refused) -> bool:
+        """Whether an error says that there is no such trustee; a connector's absence is another thing."""
+        if isinstance(error, AccessDenied | CommandHidden | ParameterRefused):
+            return False
+        said = f"{error.what} {error.seen}".casefold()
+        if ANONYMOUS.partition("\\")[2].casefold() in said:
+            return True
+        return isinstance(error, ObjectNotFound) and self.connector.casefold() not in said
 
 
 def _names(row: Mapping[str, Any]) -> set[str]:

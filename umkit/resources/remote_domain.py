@@ -9,7 +9,7 @@ Source: vendor's chapter "Message formats"; Microsoft's pages of New- and Set-Re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from umkit.kinds import BOOL, ENUM, NAME
@@ -27,6 +27,21 @@ class RemoteDomain(Resource):
 
     noun = "RemoteDomain"
     title = "remote domain"
+    #: Of a new remote domain (Microsoft's page of Set-RemoteDomain); MeetingForwardNotificationEnabled is left out (?).
+    new_values: ClassVar[Mapping[str, Any]] = {
+        "AutoForwardEnabled": True,
+        "DisplaySenderName": True,
+        "NDRDiagnosticInfoEnabled": True,
+        "IsInternal": False,
+        "TargetDeliveryDomain": False,
+        "TrustedMailInboundEnabled": False,
+        "TrustedMailOutboundEnabled": False,
+        "UseSimpleDisplayName": False,
+        "LineWrapSize": "Unlimited",
+        "ByteEncoderTypeFor7BitCharsets": "Undefined",
+        "PreferredInternetCodePageForShiftJis": "Undefined",
+        "MessageCountThreshold": 2147483647,
+    }
     properties: ClassVar[tuple[Property, ...]] = (
         Property("Name", NAME, step="FMT-0"),
         Property("DomainName", NAME, step="FMT-0", update=False),

@@ -95,15 +95,17 @@ class ImpersonationMembershipRemoved(Resource):
     Arguments:
         name: the role group's name.
         member: the account's canonical name; empty where there is no such user.
+        account: the account as the customer file names it.
     """
 
     noun = "RoleGroup"
     title = "membership in role group"
+    way_out = "mend ews.account or ews.role_group in the customer file, or take the account out of the group by hand"
     properties: ClassVar[tuple[Property, ...]] = (Property("Member", BOOL, step="REM-2", wanted=False),)
 
-    def __init__(self, name: str, member: str = "") -> None:
+    def __init__(self, name: str, member: str = "", account: str = "") -> None:
         super().__init__(name, {})
-        self.member = member
+        self.member, self.account = member, account or member
 
     @classmethod
     def wanted_by(cls, site: Site) -> list[Self]:
@@ -111,14 +113,22 @@ class ImpersonationMembershipRemoved(Resource):
         if not site.inputs.has("ews"):
             return []
         found = account_of(site, "ews")
-        return [cls(site.inputs.ews.role_group, found.identity if found else "")]
+        member = (found.identity or found.dn) if found else ""
+        return [cls(site.inputs.ews.role_group, member, site.inputs.ews_account())]
 
     def state_of(self, objects: Sequence[Any]) -> State:
-        """Whether the account is a member; without the group or the account it is none."""
+        """Whether the account is a member; nothing is said of a group or an account that is not there."""
+        if not self.member:
+            return Absent(f"there is no user {self.account}")
         found = self.find(objects)
-        members = listed(found.get("Members")) if found is not None and self.member else []
-        others = [str(each) for each in members if not IDENTITY.same(each, self.member)]
-        return Present({"Member": len(others) < len(members), "Others": others})
+        if found is None:
+            there = ", ".join(str(each.get("Name")) for each in objects) or "none"
+            return Absent(f"there is no role group {self.name}; there are {there}")
+        members = listed(found.get("Members"))
+        own = [each for each in members if IDENTITY.same(each, self.member)]
+        others = [each for each in members if each not in own]
+        several = f"{len(own)} members can be {self.account}: {', '.join(own)}" if len(own) > 1 else ""
+        return Present({"Member": bool(own), "Others": others}, blocked=several)
 
     def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
         """The list without the account."""

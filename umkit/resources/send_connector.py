@@ -23,7 +23,7 @@ class SendConnector(Resource):
         name: the connector's name, at most 64 characters.
         domain: the address space's domain.
         smart_host: IP address or FQDN of the XPhone server.
-        servers: names of the source servers.
+        servers: names of the source servers; of an FQDN the host part, for Exchange shows servers by name alone.
         port: TCP port of the smart host, 1 to 65535.
         cost: the address space's cost, 1 to 100.
     """
@@ -51,7 +51,7 @@ class SendConnector(Resource):
                 "SmartHosts": [smart_host],
                 "Port": port,
                 "AddressSpaces": [f"SMTP:{domain};{cost}"],
-                "SourceTransportServers": list(servers),
+                "SourceTransportServers": [server.partition(".")[0] for server in servers],
             },
         )
 

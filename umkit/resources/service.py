@@ -13,14 +13,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
+from umkit.attestation import attested
 from umkit.channel import Channel
 from umkit.command import Command
-from umkit.errors import RemoteError
+from umkit.errors import RemoteError, Unreadable
 from umkit.kinds import ENUM, Kind
-from umkit.resource import Absent, Missed, Present, Property, Resource, State, Verb
+from umkit.resource import Missed, Present, Property, Resource, State, Verb
 from umkit.site import Site
 from umkit.windows import services, xphone_host
 from umkit.windows.accounts import account_kind, same_account
+from umkit.windows.programs import is_messaging_api, is_old_office
+from umkit.windows.registry import programs
 
 IMAP_SERVICES = ("MSExchangeImap4", "MSExchangeIMAP4BE")
 #: ``Auto`` of Win32_Service is ``Automatic`` of Set-Service.
@@ -41,6 +44,8 @@ class Service(Resource):
     way_out = "install what brings the service, or name the right service in the customer file"
     #: Seconds that one command may take at least: a service takes longer to stop than a setting to be set.
     patience: ClassVar[float] = 300.0
+    #: What happens to the running services that depend on this one, when it is stopped or restarted.
+    along: ClassVar[str] = "these depend on it and stop as well"
 
     def __init__(self, name: str, host: str, **values: Any) -> None:
         super().__init__(name, values)
@@ -60,7 +65,7 @@ class Service(Resource):
         try:
             found = services.service(channel, self.name, fresh=fresh)
             return self.state_of([] if found is None else [self.complete(found, channel, fresh=fresh)])
-        except RemoteError as error:
+        except (RemoteError, Unreadable) as error:
             return Missed(error)
 
     def complete(self, found: Mapping[str, Any], channel: Channel, *, fresh: bool) -> Mapping[str, Any]:
@@ -76,6 +81,11 @@ class Service(Resource):
     def rival(self, objects: Sequence[Any]) -> str:
         """A service comes with its program, so one that is missing cannot be made."""
         return f"service {self.name} is not installed on {self.host}"
+
+    def remark(self, prop: Property, values: Mapping[str, Any]) -> str:
+        """Which running services stop along with this one."""
+        along = ", ".join(map(str, values.get("RunningDependents") or ()))
+        return f"{self.along}: {along}" if along and prop.name in ("State", "Started") else ""
 
     def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
         """One command for the start mode, one for the state."""
@@ -129,63 +139,126 @@ class ImapServices(Service):
 
 
 class XPhoneStopped(Service):
-    """The XPhone Connect Server service is stopped, for what is uninstalled next."""
+    """The XPhone Connect Server service is stopped while there is something to be uninstalled.
+
+    Arguments:
+        name: its name or display name.
+        host: the host that it runs on.
+        idle: why it is left as it is; empty where it has to be stopped.
+    """
 
     properties: ClassVar[tuple[Property, ...]] = (Property("State", ENUM, step="OUT-3", wanted="Stopped"),)
+
+    def __init__(self, name: str, host: str, idle: str = "") -> None:
+        super().__init__(name, host)
+        self.idle = idle
 
     @classmethod
     def wanted_by(cls, site: Site) -> list[Self]:
         """The service on the XPhone server, where the customer migrates from an older Exchange."""
         if site.inputs.run.migrating_from is None:
             return []
-        return [cls(site.inputs.xphone.server_service, xphone_host(site))]
+        host = xphone_host(site)
+        left = [each for each in programs(site.host(host)) if is_messaging_api(each) or is_old_office(each)]
+        idle = "" if left else "nothing is left to be uninstalled (OUT-4, OUT-5): nothing is stopped"
+        return [cls(site.inputs.xphone.server_service, host, idle)]
+
+    def state_of(self, objects: Sequence[Any]) -> State:
+        """The service; where nothing is to be stopped, its state is the wanted one, whatever it is."""
+        if not self.idle:
+            return super().state_of(objects)
+        found = self.find(objects) or {"State": "not installed"}
+        self.wanted["State"] = found.get("State")
+        return Present(found)
 
     def complete(self, found: Mapping[str, Any], channel: Channel, *, fresh: bool) -> Mapping[str, Any]:
         """What depends on the service, where it has to be stopped."""
-        if ENUM.same(found.get("State"), "Stopped"):
+        if self.idle or ENUM.same(found.get("State"), "Stopped"):
             return found
-        return {**found, "DependentServices": services.dependents(channel, str(found["Name"]))}
+        return services.with_dependents(channel, found)
+
+    def remark(self, prop: Property, values: Mapping[str, Any]) -> str:
+        """Why it is left as it is, or what stops along with it."""
+        return self.idle or super().remark(prop, values)
 
 
 class XPhoneStoppedForPassword(XPhoneStopped):
-    """The XPhone Connect Server service is stopped, for the account's new password."""
+    """The XPhone Connect Server service is stopped while the account's password is being changed.
+
+    That begins with the person's word for PWD-1; a service that started after it has the change behind it. The word has
+    the time of this workstation and the start that of the host: as with tickets, their clocks must agree.
+    """
 
     properties = tuple(replace(prop, step="PWD-2") for prop in XPhoneStopped.properties)
 
     @classmethod
     def wanted_by(cls, site: Site) -> list[Self]:
-        """The service on the XPhone server."""
-        return [cls(site.inputs.xphone.server_service, xphone_host(site))]
+        """The service on the XPhone server, left as it is where nobody has attested PWD-1 since it started."""
+        host, name = xphone_host(site), site.inputs.xphone.server_service
+        channel = site.host(host)
+        said, _ = attested(site.records, site.inputs.customer.name, "PWD-1")
+        found = services.service(channel, name, fresh=True) if said else None
+        begun = services.started(channel, found.get("ProcessId"), fresh=True) if found else None
+        stopped = said is not None and (found is None or ENUM.same(found.get("State"), "Stopped"))
+        under_way = stopped or (said is not None and begun is not None and said.when > begun)
+        idle = "" if under_way else "PWD-1 has not been attested since the service started: nothing is stopped"
+        return [cls(name, host, idle)]
 
 
 class XPhoneStarted(Service):
-    """The XPhone Connect Server service runs as the MAPI account.
+    """The XPhone Connect Server service, or one that depends on it, runs as the MAPI account.
 
     Arguments:
         name: its name or display name.
         host: the host that it runs on.
-        account: the MAPI account.
+        account: the MAPI account; empty where the account is no matter of this step.
+        hold: why it must not be started yet; empty where it may be.
     """
 
     properties: ClassVar[tuple[Property, ...]] = (
         Property("State", ENUM, step="PWD-6", wanted="Running"),
         Property("StartName", account_kind(), step="PWD-6"),
     )
-    way_out = "set the account in the XPhone Connect Server Manager (PWD-4), then run the step again"
+    way_out = "set the account in the XPhone Connect Server Manager and attest it (PWD-4), then run the step again"
 
-    def __init__(self, name: str, host: str, account: str) -> None:
+    def __init__(self, name: str, host: str, account: str, hold: str = "") -> None:
         super().__init__(name, host, StartName=account)
+        self.hold = hold
 
     @classmethod
     def wanted_by(cls, site: Site) -> list[Self]:
-        """The service on the XPhone server."""
-        return [cls(site.inputs.xphone.server_service, xphone_host(site), site.inputs.mapi.account)]
+        """The service on the XPhone server, and what depends on it and starts automatically.
+
+        Nothing of it is started between the person's words for PWD-1 and PWD-4: the old password would be used. Nor is
+        a dependent one started while the service has another account, for Windows would start the service with it.
+        """
+        host, name, account = xphone_host(site), site.inputs.xphone.server_service, site.inputs.mapi.account
+        begun, done = (attested(site.records, site.inputs.customer.name, step)[0] for step in ("PWD-1", "PWD-4"))
+        waits = begun is not None and (done is None or done.when < begun.when)
+        hold = "PWD-4 has not been attested since PWD-1, so it would start with the old password" if waits else ""
+        wanted = [cls(name, host, account, hold)]
+        channel = site.host(host)
+        found = services.service(channel, name, fresh=True)
+        if found is None or not same_account(str(found.get("StartName") or ""), account, host):
+            return wanted
+        for dependent in services.dependents(channel, str(found["Name"])):
+            row = services.service(channel, dependent, fresh=True)
+            if row is not None and START_MODE.same(row.get("StartMode"), "Auto"):
+                wanted.append(cls(str(row["Name"]), host, "", hold))
+        return wanted
+
+    def of_step(self, step: str | None) -> list[Property]:
+        """The properties; without an account only whether it runs."""
+        return [prop for prop in super().of_step(step) if prop.name != "StartName" or self.wanted["StartName"]]
 
     def state_of(self, objects: Sequence[Any]) -> State:
         """The service; under another account it is not started, for only a person knows the password."""
         state = super().state_of(objects)
-        if isinstance(state, Present):
-            account, wanted = str(state.values.get("StartName") or ""), self.wanted["StartName"]
-            if not same_account(account, wanted, self.host):
-                return Absent(f"service {self.name} runs as {account}, not as {wanted}")
+        if not isinstance(state, Present):
+            return state
+        account, wanted = str(state.values.get("StartName") or ""), self.wanted["StartName"]
+        if wanted and not same_account(account, wanted, self.host):
+            return Present(state.values, blocked=f"service {self.name} runs as {account}, not as {wanted}")
+        if self.hold and not ENUM.same(state.values.get("State"), "Running"):
+            return Present(state.values, blocked=f"service {self.name}: {self.hold}")
         return state

@@ -8,7 +8,7 @@ Source: vendor's chapters "IMAP4 access" and "Exchange Mailbox Store Limits".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
@@ -17,7 +17,7 @@ from umkit.command import Command
 from umkit.engine import plan
 from umkit.errors import RecordError, Unreadable
 from umkit.journal import read
-from umkit.kinds import NAME, Kind
+from umkit.kinds import ENUM, NAME, Kind
 from umkit.resource import Present, Property, Resource, State, Verb
 from umkit.resources.imap_settings import ImapSettings
 from umkit.resources.policy_assignment import PolicyAssignment
@@ -71,16 +71,22 @@ class ServiceRestart(Service):
     """
 
     patience = 900.0
+    #: Restart-Service -Force starts again what it stopped (?).
+    along = "these depend on it and are restarted as well"
 
     def __init__(self, name: str, host: str, changed: datetime | None, what: str) -> None:
         super().__init__(name, host, Started=After(changed, what))
 
     def complete(self, found: Mapping[str, Any], channel: Channel, *, fresh: bool) -> Mapping[str, Any]:
-        """When the service's process started, and what depends on it where it has to be restarted."""
-        begun = services.started(channel, found.get("ProcessId"), fresh=fresh)
+        """When the service's process started, and what depends on it where it has to be restarted.
+
+        Only a running service counts as started, so that the next server's waits for this one.
+        """
+        running = ENUM.same(found.get("State"), "Running")
+        begun = services.started(channel, found.get("ProcessId"), fresh=fresh) if running else None
         if START_TIME.same(begun, self.wanted["Started"]):
             return {**found, "Started": begun}
-        return {**found, "Started": begun, "DependentServices": services.dependents(channel, str(found["Name"]))}
+        return services.with_dependents(channel, {**found, "Started": begun})
 
     def send(self, command: Command, changes: Sequence[Mapping[str, Any]], channel: Channel) -> None:
         """Let the second of the change pass first; otherwise the new start could not be told from an older one."""
@@ -95,7 +101,10 @@ class ServiceRestart(Service):
 
 
 class ImapRestart(ServiceRestart):
-    """An IMAP4 service restarted when, and only when, a setting changed since it started."""
+    """An IMAP4 service restarted when, and only when, a setting changed since it started.
+
+    A configuration file that IMAP-5 is still to write is no matter of this step: :class:`ImapRestartForLog` follows it.
+    """
 
     properties: ClassVar[tuple[Property, ...]] = (Property("Started", START_TIME, step="IMAP-4"),)
 
@@ -116,8 +125,6 @@ class ImapRestart(ServiceRestart):
         settings = [each for each in ImapSettings.wanted_by(site) if NAME.same(each.name, server)]
         if _to_be_changed(site, settings):
             return None, "the change of IMAP-2"
-        if _to_be_changed(site, [each for each in ImapProtocolLog.wanted_by(site) if NAME.same(each.host, server)]):
-            return None, "the change of IMAP-5"
         times = [
             (_when_changed(found, f"the IMAP settings of {server}"), "IMAP settings changed")
             for found in site.organisation().list("ImapSettings", fresh=True, Server=server)
@@ -129,6 +136,44 @@ class ImapRestart(ServiceRestart):
         return max(times)
 
 
+class ImapRestartForLog(ImapRestart):
+    """An IMAP4 service restarted after its protocol log was switched on or off.
+
+    Arguments:
+        name: its name.
+        host: the host that it runs on.
+        log: the configuration file with the switch.
+    """
+
+    guard = "restarts"
+    properties = tuple(replace(prop, step="IMAP-5") for prop in ImapRestart.properties)
+
+    def __init__(self, name: str, host: str, log: ImapProtocolLog) -> None:
+        super().__init__(name, host, None, "the change of IMAP-5")
+        self.log = log
+        self._hold = ""
+
+    @classmethod
+    def wanted_by(cls, site: Site) -> list[Self]:
+        """The IMAP4 service and its backend where the protocol log is the customer file's matter."""
+        return [cls(name, log.host, log) for log in ImapProtocolLog.wanted_by(site) for name in IMAP_SERVICES]
+
+    def complete(self, found: Mapping[str, Any], channel: Channel, *, fresh: bool) -> Mapping[str, Any]:
+        """The start against the file as it is by now: written just before, or still to be written."""
+        planned = plan(self.log, self.log.read(channel, fresh=fresh))
+        self._hold = planned.why if planned.verb == "cannot be foreseen" else ""
+        pending = planned.verb != "nothing"
+        written = None if pending else files.changed(channel, self.log.name)
+        what = "the change of IMAP-5" if pending else "configuration file written"
+        self.wanted["Started"] = After(written, what)
+        return super().complete(found, channel, fresh=fresh)
+
+    def state_of(self, objects: Sequence[Any]) -> State:
+        """The service; not to be restarted for a file that cannot be changed."""
+        state = super().state_of(objects)
+        return Present(state.values, blocked=self._hold) if self._hold and isinstance(state, Present) else state
+
+
 class InformationStoreRestart(ServiceRestart):
     """The Information Store restarted when the throttling policy or its assignment changed since it started.
 
@@ -137,6 +182,14 @@ class InformationStoreRestart(ServiceRestart):
     """
 
     properties: ClassVar[tuple[Property, ...]] = (Property("Started", START_TIME, step="LIM-5"),)
+
+    def __init__(self, name: str, host: str, changed: datetime | None, what: str, unknown: str = "") -> None:
+        super().__init__(name, host, changed, what)
+        self.unknown = unknown
+
+    def remark(self, prop: Property, values: Mapping[str, Any]) -> str:
+        """What is not known about the assignment, and what is restarted along."""
+        return "; ".join(filter(None, (self.unknown, super().remark(prop, values))))
 
     @classmethod
     def wanted_by(cls, site: Site) -> list[Self]:
@@ -153,7 +206,8 @@ class InformationStoreRestart(ServiceRestart):
         for server in servers:
             since = assigned if server.casefold() not in restarted else None
             times = changes + ([(since, "policy assigned")] if since else [])
-            wanted += [cls(INFORMATION_STORE, server, *max(times))] if times else []
+            unknown = "" if assigned else "no record on this workstation tells when the policy was assigned"
+            wanted += [cls(INFORMATION_STORE, server, *max(times), unknown)] if times else []
         return wanted
 
 

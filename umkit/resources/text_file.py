@@ -7,11 +7,11 @@ Source: vendor's chapter "EWS", part 7.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from umkit.channel import Channel
-from umkit.command import Command
+from umkit.command import Command, FileContent
 from umkit.errors import RemoteError, Unreadable
 from umkit.kinds import ENUM
 from umkit.resource import Absent, Missed, Present, Property, Resource, State, Verb
@@ -85,7 +85,7 @@ class TextFile(Resource):
         return with_value(content, self.place, str(self.wanted[self.properties[0].name]))
 
     def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
-        """The one command that writes the file."""
+        """The command that writes the file; before it the one that makes a backup of what is there."""
         before = state.values["Content"] if isinstance(state, Present) else b""
         self._before = files.digest(before) if before else ""
         try:
@@ -96,11 +96,23 @@ class TextFile(Resource):
             ) from error
         if len(content) > files.LARGEST:
             raise Unreadable(f"{self.label} is too large to be written in one command", next="change the value by hand")
-        return (Command("Set-Content", {"LiteralPath": self.name, "Encoding": "Byte", "Value": content}),)
+        # FileContent: whatever else stands in the customer's file is neither shown nor recorded.
+        value = FileContent(content)
+        write = Command("Set-Content", {"LiteralPath": self.name, "Encoding": "Byte", "Value": value})
+        if not self._before:
+            return (write,)
+        backup = files.backup_of(self.name, self._before)
+        return Command("Copy-Item", {"LiteralPath": self.name, "Destination": backup}), write
+
+    def carries(self, command: Command) -> Collection[str]:
+        """A backup changes nothing yet."""
+        return {self.properties[0].name} if command.name == "Set-Content" else ()
 
     def send(self, command: Command, changes: Sequence[Mapping[str, Any]], channel: Channel) -> None:
-        """Write the file: with a backup, hashes before and after, and put back where they differ."""
-        if self._before:
+        """Make the backup, or write the file: with hashes before and after, and put back where they differ."""
+        if command.name == "Copy-Item":
+            files.back_up(channel, self.name, self._before, command)
+        elif self._before:
             files.replace(channel, self.name, self._before, command, changes)
         else:
             files.create(channel, self.name, command, changes)

@@ -1,20 +1,19 @@
 """Files of a Windows host: read and written byte for byte, never half.
 
 No structured cmdlet replaces a file in one go: ``Set-Content`` empties it and writes it again. So a backup is made,
-hashes are compared before and after, and the backup is put back where they differ.
+hashes are compared before and after, and the backup is put back where they differ, also after the step was stopped.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from umkit.channel import Channel
 from umkit.command import Command
-from umkit.errors import Blocked, RemoteError, Unreadable, VerifyFailed
+from umkit.errors import Blocked, UmkitError, Unreadable, VerifyFailed
 from umkit.windows.services import moment
 
 #: What one ``Set-Content`` can carry: 10 MB an object by default, in base64.
@@ -68,8 +67,13 @@ def file_hash(channel: Channel, path: str) -> str:
     return str(channel.read(command, pin=False).one().get("Hash") or "").upper()
 
 
+def backup_of(path: str, before: str) -> str:
+    """Where the backup of a file stands: beside it, named by the content, so that it never replaces another one."""
+    return f"{path}.{before[:16]}.bak"
+
+
 def create(channel: Channel, path: str, write: Command, changes: Changes) -> None:
-    """Write a file that is not there yet; what was left half is removed again.
+    """Write a file that is not there yet; what was left half is removed again, also after Ctrl-C.
 
     Arguments:
         channel: the host.
@@ -84,19 +88,46 @@ def create(channel: Channel, path: str, write: Command, changes: Changes) -> Non
     expected = digest(write.parameters["Value"])
     try:
         channel.change(write, changes)
-    except RemoteError:
-        with contextlib.suppress(RemoteError):
-            if file_hash(channel, path) not in ("", expected):
-                _remove(channel, path)
+        found = file_hash(channel, path)
+    except BaseException as error:
+        channel.cancel.clear()  # otherwise nothing more could be sent
+        _say(error, _removed(channel, path, expected), f"{path} was left half written: remove it by hand")
         raise
-    found = file_hash(channel, path)
     if found != expected:
-        _remove(channel, path)
-        raise VerifyFailed(f"{path} was written, but has other content; it was removed", seen=found, expected=expected)
+        gone = _removed(channel, path, expected)
+        raise VerifyFailed(
+            f"{path} was written, but has other content; "
+            + ("it was removed" if gone else "AND IT COULD NOT BE REMOVED"),
+            seen=found,
+            expected=expected,
+            next="" if gone else f"remove {path} by hand",
+        )
 
 
-def replace(channel: Channel, path: str, before: str, write: Command, changes: Changes) -> str:
-    """Write a file anew, with a backup beside it; returns the backup's path.
+def back_up(channel: Channel, path: str, before: str, copy: Command) -> None:
+    """Copy a file beside itself, before it is written anew.
+
+    Arguments:
+        channel: the host.
+        path: the file.
+        before: SHA-256 of the content that the change was planned from.
+        copy: the ``Copy-Item`` to the place that :func:`backup_of` gives.
+
+    Raises ``Blocked`` when the file is another one by now, ``VerifyFailed`` when the copy differs: the file was left
+    alone then.
+    """
+    _unchanged(channel, path, before)
+    backup = copy.parameters["Destination"]
+    made = [{"object": f"{backup} on {channel.endpoint.name}", "property": "SHA-256", "before": None, "after": before}]
+    channel.change(copy, made)
+    if (copied := file_hash(channel, backup)) != before:
+        raise VerifyFailed(
+            f"the backup {backup} differs from the file; {path} was left alone", seen=copied, expected=before
+        )
+
+
+def replace(channel: Channel, path: str, before: str, write: Command, changes: Changes) -> None:
+    """Write a file anew, of which a backup was made; the backup is put back where the file is wrong afterwards.
 
     Arguments:
         channel: the host.
@@ -105,48 +136,70 @@ def replace(channel: Channel, path: str, before: str, write: Command, changes: C
         write: the ``Set-Content`` with the new bytes.
         changes: for the journal.
 
-    Raises ``Blocked`` when the file is another one by now: nothing was changed. ``VerifyFailed`` when backup or file do
-    not have the bytes they should; the file was put back then.
+    Raises ``Blocked`` when the file is another one by now: nothing was changed. ``VerifyFailed`` when it does not have
+    the bytes it should. Each error, also KeyboardInterrupt, names the backup where it was not seen to be put back.
     """
-    now = file_hash(channel, path)
-    if now != before:
-        raise Blocked(f"{path} has changed since it was planned", seen=now, expected=before, next="run the step again")
-    backup = f"{path}.{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.bak"
-    made = [{"object": f"{backup} on {channel.endpoint.name}", "property": "SHA-256", "before": None, "after": before}]
-    channel.change(Command("Copy-Item", {"LiteralPath": path, "Destination": backup}), made)
-    if (copied := file_hash(channel, backup)) != before:
-        raise VerifyFailed(
-            f"the backup {backup} differs from the file; {path} was left alone", seen=copied, expected=before
-        )
-    expected = digest(write.parameters["Value"])
+    _unchanged(channel, path, before)
+    backup, expected = backup_of(path, before), digest(write.parameters["Value"])
+    by_hand = f"{path} may be damaged, and its backup was not seen to be put back: copy {backup} over it by hand"
     try:
         channel.change(write, changes)
         after = file_hash(channel, path)
-    except RemoteError:
-        # Refused or lost in the middle, the file may be empty by now; if so it is put back, if that can be told.
-        with contextlib.suppress(RemoteError):
-            if (left := file_hash(channel, path)) not in (before, expected):
-                _put_back(channel, path, backup, left, before)
+    except BaseException as error:
+        # Refused, stopped or lost in the middle, the file may be empty by now.
+        channel.cancel.clear()  # otherwise nothing more could be sent
+        _say(error, _put_back(channel, path, backup, before, expected), by_hand)
         raise
     if after != expected:
-        restored = _put_back(channel, path, backup, after, before)
+        restored = _put_back(channel, path, backup, before, expected)
         raise VerifyFailed(
             f"{path} was written, but has other content; "
-            + ("the backup was put back" if restored else "AND THE BACKUP COULD NOT BE PUT BACK"),
+            + ("the backup was put back" if restored else "AND THE BACKUP WAS NOT SEEN TO BE PUT BACK"),
             where={"host": channel.endpoint.name},
             seen=after,
             expected=expected,
-            next=f"compare it with {backup}" if restored else f"copy {backup} over it by hand",
+            next=f"compare it with {backup}" if restored else by_hand,
         )
-    return backup
 
 
-def _put_back(channel: Channel, path: str, backup: str, now: str, before: str) -> bool:
-    changes = [{"object": f"{path} on {channel.endpoint.name}", "property": "SHA-256", "before": now, "after": before}]
-    channel.change(Command("Copy-Item", {"LiteralPath": backup, "Destination": path, "Force": True}), changes)
-    return file_hash(channel, path) == before
+def _unchanged(channel: Channel, path: str, before: str) -> None:
+    now = file_hash(channel, path)
+    if now != before:
+        raise Blocked(f"{path} has changed since it was planned", seen=now, expected=before, next="run the step again")
 
 
-def _remove(channel: Channel, path: str) -> None:
-    changes = [{"object": f"{path} on {channel.endpoint.name}", "property": "*", "before": "half", "after": None}]
-    channel.change(Command("Remove-Item", {"LiteralPath": path, "Confirm": False}), changes)
+def _put_back(channel: Channel, path: str, backup: str, before: str, expected: str) -> bool:
+    """Put the backup back, unless the file has the old or the new content whole; whether it has one of them now."""
+    try:
+        left = file_hash(channel, path)
+        if left in (before, expected):
+            return True
+        thing = f"{path} on {channel.endpoint.name}"
+        changes = [{"object": thing, "property": "SHA-256", "before": left, "after": before}]
+        channel.change(Command("Copy-Item", {"LiteralPath": backup, "Destination": path, "Force": True}), changes)
+        return file_hash(channel, path) == before
+    except (UmkitError, KeyboardInterrupt):
+        return False
+
+
+def _removed(channel: Channel, path: str, expected: str) -> bool:
+    """Remove a new file, unless it is whole; whether no half of it is there now."""
+    try:
+        if file_hash(channel, path) in ("", expected):
+            return True
+        thing = f"{path} on {channel.endpoint.name}"
+        changes = [{"object": thing, "property": "*", "before": "half", "after": None}]
+        channel.change(Command("Remove-Item", {"LiteralPath": path, "Confirm": False}), changes)
+        return not exists(channel, path)
+    except (UmkitError, KeyboardInterrupt):
+        return False
+
+
+def _say(error: BaseException, mended: bool, by_hand: str) -> None:
+    """Let an error tell what a person has to do, where the damage was not seen to be mended."""
+    if mended:
+        return
+    if isinstance(error, UmkitError):
+        error.next = f"{by_hand}; {error.next}" if error.next else by_hand
+    else:
+        error.add_note(by_hand)

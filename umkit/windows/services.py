@@ -65,6 +65,14 @@ def dependents(channel: Channel, name: str) -> list[str]:
     return [str(entry.get("Name") or entry.get("ServiceName")) for entry in found]
 
 
+def with_dependents(channel: Channel, found: Mapping[str, Any]) -> dict[str, Any]:
+    """A service with the names of what depends on it, and of those the running ones: they stop along with it."""
+    names = dependents(channel, str(found["Name"]))
+    rows = [service(channel, name, fresh=True) or {} for name in names]
+    running = [name for name, row in zip(names, rows, strict=True) if NAME.same(row.get("State"), "Running")]
+    return {**found, "DependentServices": names, "RunningDependents": running}
+
+
 def moment(value: Any) -> datetime | None:
     """A time from the wire in UTC; nothing where there is none, or where it does not say its offset."""
     if isinstance(value, str):

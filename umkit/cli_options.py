@@ -1,0 +1,65 @@
+"""What the commands of the command line share: options, and how an error ends a command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from umkit.errors import UmkitError
+
+PARAMETERS = click.option(
+    "--parameters", type=click.Path(path_type=Path), help="Folder of the customer files.  [default: parameters]"
+)
+RECORDS = click.option(
+    "--records",
+    type=click.Path(path_type=Path),
+    help="Folder of the records.  [default: the customer file's run.records]",
+)
+JSON = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object on standard output, everything else on standard error."
+)
+VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show what each step found, also where all is as wanted.")
+CHAPTERS = click.option(
+    "--chapter",
+    "chapters",
+    multiple=True,
+    metavar="CHAPTER",
+    help="Only this chapter, by name or number; may be repeated.",
+)
+ORGANISATION = click.option(
+    "--organisation", metavar="FILE", help="The organisation to simulate: a shipped one's name or a YAML file."
+)
+TRACE = click.option(
+    "--trace", type=click.Path(path_type=Path), help="Write a JSON line for each command the lab receives."
+)
+
+
+def command(function: Callable[..., int]) -> Callable[..., NoReturn]:
+    """Turn errors into one clear text and the right exit status."""
+
+    @wraps(function)
+    def run(*args: Any, **options: Any) -> NoReturn:
+        try:
+            sys.exit(function(*args, **options))
+        except UmkitError as error:
+            _say_error(error, as_json=bool(options.get("as_json")))
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.secho("stopped; what was done is in the record", fg="yellow", err=True)
+            sys.exit(1)
+
+    return run
+
+
+def _say_error(error: UmkitError, *, as_json: bool) -> None:
+    from umkit.secrets import redact
+
+    click.secho(redact(str(error)), fg="red", err=True)
+    if as_json:
+        click.echo(redact(json.dumps(error.as_dict(), ensure_ascii=False)))
