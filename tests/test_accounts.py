@@ -69,7 +69,7 @@ class Answers(Channel):
         self.asked.append(command)
         return type("Result", (), {"outputs": self.answer(command)})()
 
-    def change(self, command: Command, changes: Sequence[Mapping[str, Any]]) -> Any:
+    def change(self, command: Command, changes: Sequence[Mapping[str, Any]], *, deadline: float | None = None) -> Any:
         self.sent.append(command)
         if isinstance(error := self.answer(command), RemoteError):
             raise error

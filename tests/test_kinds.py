@@ -133,7 +133,7 @@ SAME: list[tuple[Kind, Any, Any]] = [
     (IDENTITY, "ALLEO.intern/Users/EX01", "alleo.INTERN/users/ex01"),
     (IDENTITY, "CN=Meier\\, Jörg,OU=Büro,DC=x", "Meier, Jörg"),
     (IDENTITY, "CN=Meier\\2C J\\C3\\96rg,OU=Büro,DC=x", "cn=meier\\, jörg,ou=B\\C3\\BCro,dc=X"),
-    (IDENTITY, "CN=a\\\\,DC=x", "x.y/a\\\\"),
+    (IDENTITY, "CN=a\\\\,DC=x,DC=y", "x.y/a\\\\"),
     (IDENTITY, "alleo.intern/Users/Fax\\/Voice", "Fax/Voice"),
     (IDENTITY, "EX01\\Relay XPhone/Fax", "Relay XPhone/Fax"),
     (IDENTITY, "NT AUTHORITY\\ANONYMOUS LOGON", "Anonymous Logon"),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 
+from umkit.channel import Channel
+from umkit.resources.service_restart import InformationStoreRestart
+from umkit.windows import services
 from umkit.windows.accounts import account_kind, is_local_system, same_account
 from umkit.windows.programs import is_messaging_api, is_old_office
 from umkit.windows.registry import Program, type_of
@@ -67,6 +71,18 @@ def test_times_without_an_offset_are_no_times() -> None:
     assert moment("2026-11-22T11:00:00+01:00") == datetime(2026, 11, 22, 10, tzinfo=UTC)
     for value in (None, "", "yesterday", datetime(2026, 11, 22), "2026-11-22T11:00:00", 5):
         assert moment(value) is None
+
+
+def test_only_a_running_service_counts_as_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    monkeypatch.setattr(services, "started", lambda channel, process, fresh: now)
+    monkeypatch.setattr(services, "with_dependents", lambda channel, found: found)
+    restart = InformationStoreRestart("MSExchangeIS", "EX01", datetime(2026, 11, 22, 11, tzinfo=UTC), "policy assigned")
+    for state, begun in (("Running", now), ("Start Pending", None), ("Stopped", None)):
+        found = restart.complete(
+            {"Name": "MSExchangeIS", "State": state, "ProcessId": 5}, cast(Channel, None), fresh=True
+        )
+        assert found["Started"] == begun
 
 
 def test_text_cannot_leave_a_wql_string() -> None:

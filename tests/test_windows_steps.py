@@ -14,24 +14,26 @@ import pytest
 import yaml
 
 from umkit import customer
+from umkit.attestation import attest
 from umkit.checks.installed_programs import OldMessagingApi, OldOffice, XPhoneInstalled
 from umkit.checks.interactive_logon import InteractiveLogon
 from umkit.checks.outlook import OutlookInstalled
 from umkit.checks.outlook_profile import OutlookProfile
 from umkit.checks.service_accounts import ServiceAccounts, ServiceRestartedAsAccount, ServicesUnderLocalhost
 from umkit.checks.session_events import SessionEvents
-from umkit.command import Command
+from umkit.command import Command, FileContent
 from umkit.engine import apply, plan
 from umkit.errors import Blocked, HostNotNamed, VerifyFailed
 from umkit.journal import Journal, read
 from umkit.lab import Lab
 from umkit.outcome import Report
+from umkit.remoting import Result
 from umkit.resource import Resource
 from umkit.resources.imap_settings import ImapSettings
 from umkit.resources.policy_assignment import PolicyAssignment
 from umkit.resources.registry_value import DefaultMailClient, SessionsPerUser
 from umkit.resources.service import ImapServices, XPhoneStarted, XPhoneStopped, XPhoneStoppedForPassword
-from umkit.resources.service_restart import ImapRestart, InformationStoreRestart
+from umkit.resources.service_restart import ImapRestart, ImapRestartForLog, InformationStoreRestart
 from umkit.resources.text_file import CalendarSyncFile
 from umkit.resources.throttling_policy import ThrottlingPolicy
 from umkit.resources.xml_setting import ImapProtocolLog, RpcOverHttp
@@ -43,10 +45,10 @@ ATLAS = "C:\\Program Files\\C4B\\XPhone Connect\\atlas.xml"
 STEPS: list[tuple[type[Resource], str]] = [
     (ImapServices, "IMAP-1"),
     (ImapSettings, "IMAP-2"),
-    (ImapProtocolLog, "IMAP-5"),
     (ImapRestart, "IMAP-4"),
+    (ImapProtocolLog, "IMAP-5"),
+    (ImapRestartForLog, "IMAP-5"),
     (RpcOverHttp, "OUT-2"),
-    (XPhoneStopped, "OUT-3"),
     (DefaultMailClient, "OUT-7"),
     (ThrottlingPolicy, "LIM-3"),
     (PolicyAssignment, "LIM-4"),
@@ -146,12 +148,23 @@ def told(report: Report) -> str:
 
 
 def clean(values: dict[str, Any]) -> None:
-    """As it is shipped."""
+    """As it is shipped, and a fax service that needs the server's service, with a helper that needs the fax service."""
+    [host] = [each for each in values["hosts"] if each["name"] == "XPHONE01"]
+    automatic = {"start_type": "Automatic", "status": "Running", "account": "ALLEO\\MAPIAccount"}
+    host["services"] = {
+        "DependentFax": {**automatic, "display_name": "XPhone Dependent Fax", "depends_on": ["XPhoneConnectServer"]},
+        "DependentHelper": {**automatic, "start_type": "Manual", "depends_on": ["DependentFax"]},
+    }
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, password: str) -> Iterator[Place]:
     yield from made(tmp_path_factory.mktemp("clean"), password, clean)
+
+
+@pytest.fixture
+def clean_log(place: Place) -> Site:
+    return place.site("none")
 
 
 @pytest.fixture(scope="module")
@@ -213,17 +226,98 @@ def test_an_assignment_of_an_earlier_run_still_asks_for_the_restart(applied: Pla
     later.close()
 
 
+def test_without_a_word_for_the_password_nothing_is_stopped(applied: Place) -> None:
+    before, site = len(applied.mutating()), applied.site()
+    [resource] = XPhoneStoppedForPassword.wanted_by(site)
+    planned = plan(resource, resource.read(resource.channel(site)), "PWD-2")
+    assert [(row.same, row.note) for row in planned.rows] == [
+        (True, "PWD-1 has not been attested since the service started: nothing is stopped")
+    ]
+    assert bring(site, XPhoneStoppedForPassword, "PWD-2") == ["nothing"]
+    assert bring(site, XPhoneStarted, "PWD-6") == ["nothing", "nothing"]
+    assert applied.mutating()[before:] == []
+    site.close()
+
+
 def test_the_password_s_steps(applied: Place) -> None:
     site = applied.site()
-    bring(site, XPhoneStoppedForPassword, "PWD-2")
+    attest(applied.folder, "acme", "PWD-1", who="Jane")
+    [resource] = XPhoneStoppedForPassword.wanted_by(site)
+    planned = plan(resource, resource.read(resource.channel(site)), "PWD-2")
+    assert [row.note for row in planned.rows] == ["these depend on it and stop as well: DependentFax, DependentHelper"]
+    assert bring(site, XPhoneStoppedForPassword, "PWD-2") == ["update"]
+    assert bring(site, XPhoneStoppedForPassword, "PWD-2") == ["nothing"]
+    running = applied.lab.state()["hosts"]["XPHONE01"]["services"]
+    assert {running[name]["status"] for name in ("XPhoneConnectServer", "DependentFax")} == {"Stopped"}
     assert "open: service XPhone Connect Server on XPHONE01: Stopped" in told(ServiceRestartedAsAccount().run(site))
-    assert bring(site, XPhoneStarted, "PWD-6") == ["update"]
+    with pytest.raises(Blocked) as caught:  # the old password would be used
+        bring(site, XPhoneStarted, "PWD-6")
+    assert "PWD-4 has not been attested since PWD-1" in caught.value.seen
+    attest(applied.folder, "acme", "PWD-4", who="Jane")
+    assert bring(site, XPhoneStarted, "PWD-6") == ["update", "update"]  # the helper starts by hand only
+    running = applied.lab.state()["hosts"]["XPHONE01"]["services"]
+    assert {running[name]["status"] for name in ("XPhoneConnectServer", "DependentFax")} == {"Running"}
+    assert running["DependentHelper"]["status"] == "Stopped"
+    assert bring(site, XPhoneStoppedForPassword, "PWD-2") == ["nothing"]  # it started after PWD-1
     report = ServiceRestartedAsAccount(datetime.now(UTC) - timedelta(minutes=5)).run(site)
     assert [finding.result for finding in report.findings] == ["ok", "ok"]
-    assert [row.same for row in report.rows] == [True, True, True]
+    assert {row.same for row in report.rows} == {True}
     late = ServiceRestartedAsAccount(datetime.now(UTC) + timedelta(minutes=5)).run(site)
     assert [finding.result for finding in late.findings] == ["ok", "open"]
     assert {finding.result for finding in ServicesUnderLocalhost().run(site).findings} == {"open"}
+    site.close()
+
+
+def test_the_protocol_log_is_no_matter_of_the_restart_before_it(applied: Place) -> None:
+    site = applied.site(imap4={"protocol_log": False, "servers": ["EX01"]})
+    assert bring(site, ImapRestart, "IMAP-4") == ["nothing", "nothing"]
+    wanted = ImapRestartForLog.wanted_by(site)  # all are asked for before IMAP-5 writes the file
+    foreseen = [plan(each, each.read(each.channel(site)), "IMAP-5") for each in wanted]
+    assert [(each.verb, each.rows[0].shown_wanted) for each in foreseen] == [
+        ("update", "after the change of IMAP-5")
+    ] * 2
+    assert bring(site, ImapProtocolLog, "IMAP-5") == ["update"]
+    for resource in wanted:
+        channel = resource.channel(site)
+        planned = plan(resource, resource.read(channel, fresh=True), "IMAP-5")
+        assert "configuration file written" in planned.rows[0].shown_wanted
+        apply(planned, channel, wait=5)
+    for kind, step in ((ImapRestart, "IMAP-4"), (ImapProtocolLog, "IMAP-5"), (ImapRestartForLog, "IMAP-5")):
+        assert set(bring(site, kind, step)) == {"nothing"}
+    assert ImapRestartForLog.guard == "restarts"
+    assert ImapRestartForLog.wanted_by(applied.site("none", imap4={})) == []
+    site.close()
+
+
+def test_a_policy_whose_assignment_no_record_tells_of_is_remarked(applied: Place, tmp_path: Path) -> None:
+    site = applied.site("none")  # a workstation without records
+    wanted = InformationStoreRestart.wanted_by(site)
+    rows = [plan(each, each.read(each.channel(site)), "LIM-5").rows[0] for each in wanted]
+    remark = "no record on this workstation tells when the policy was assigned"
+    assert [(row.same, row.note) for row in rows] == [(True, remark)] * 2
+    site.close()
+
+
+def test_what_the_customer_s_file_holds_is_not_in_the_journal(applied: Place) -> None:
+    site = applied.site(imap4={"protocol_log": True, "servers": ["EX02"]})
+    [log] = ImapProtocolLog.wanted_by(site)
+    channel = site.host("EX02")
+    content = host_files.content(channel, log.name) or b""
+    private = content.replace(b'"true"', b'"false"').replace(
+        b"<appSettings>", b"<appSettings><!-- Password=hunter2 -->"
+    )
+    write = {"LiteralPath": log.name, "Encoding": "Byte", "Value": FileContent(private)}
+    channel.change(Command("Set-Content", write), [])
+    assert bring(site, ImapProtocolLog, "IMAP-5") == ["update"]
+    assert b"hunter2" in (host_files.content(channel, log.name) or b"")
+    assert site.journal is not None
+    events = [event for event in read(site.journal.path) if event["event"] == "intent" and event["mutating"]]
+    assert [event["command"]["name"] for event in events] == ["Set-Content", "Copy-Item", "Set-Content"]
+    assert set(events[-1]["command"]["parameters"]["Value"]) == {"file"}
+    text = site.journal.path.read_text("utf-8")
+    assert "hunter2" not in text
+    assert "appSettings" not in text
+    bring(site, ImapRestartForLog, "IMAP-5")
     site.close()
 
 
@@ -358,6 +452,39 @@ def test_a_service_under_another_account_is_not_started(mess: Place) -> None:
     with pytest.raises(Blocked, match="left alone"):
         bring(site, XPhoneStarted, "PWD-6")
     site.close()
+
+
+def test_the_service_is_stopped_only_while_something_is_to_be_uninstalled(
+    mess: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = mess.site()
+    assert bring(site, XPhoneStopped, "OUT-3") == ["update"]
+    name = {"Name": "XPhoneConnectServer"}
+    site.host("XPHONE01").change(Command("Start-Service", name), [])
+    monkeypatch.setattr("umkit.resources.service.programs", lambda channel: [])
+    [resource] = XPhoneStopped.wanted_by(site)
+    planned = plan(resource, resource.read(resource.channel(site), fresh=True), "OUT-3")
+    assert planned.verb == "nothing"
+    assert "nothing is left to be uninstalled" in planned.rows[0].note
+    site.close()
+
+
+def test_a_full_log_without_a_find_stays_open(clean_log: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = {"Id": 1001, "Message": "noise", "TimeCreated": datetime.now(UTC)}
+    queries: list[str] = []
+
+    class Log:
+        def read(self, command: Command, **how: Any) -> Result:
+            query = command.parameters["FilterXPath"]
+            queries.append(query)
+            return Result([] if "EventID=9646" in query else [noise] * command.parameters["MaxEvents"])
+
+    monkeypatch.setattr(clean_log, "host", lambda name: Log())
+    monkeypatch.setattr(clean_log, "mailbox_servers", lambda: ["EX01"])
+    [finding] = SessionEvents().run(clean_log).findings
+    assert finding.result == "open"
+    assert "only the newest 500 others" in finding.text
+    assert len(queries) == 2
 
 
 def test_a_service_that_is_not_installed_is_named(mess: Place) -> None:

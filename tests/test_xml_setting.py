@@ -161,6 +161,9 @@ class Host:
         self.changed: list[str] = []
         self.notes: list[str] = []
 
+    def took(self, command: Command, changes: Sequence[Mapping[str, Any]]) -> None:
+        self.notes.append(f"took: {command.name}")
+
     def note(self, event: str, **fields: Any) -> None:
         self.notes.append(f"{event}: {fields['found']}")
 
@@ -268,7 +271,7 @@ def test_a_lost_answer_after_the_write_is_told_by_reading() -> None:
 
     host = Host({PATH: OLD}, fail)
     applied(host, ImapProtocolLog(PATH, "EX01", "true"))
-    assert host.notes == ["found: as wanted"]
+    assert host.notes == ["found: as wanted", "took: Set-Content"]
     assert host.changed == ["Copy-Item", "Set-Content"]
 
 

@@ -115,11 +115,12 @@ class DatabaseRights(Resource):
         why = "; ".join(
             f"an entry of {self.name} itself denies {who} {' and '.join(rights)}" for who, rights in denied.items()
         )
-        return self._state(found, "; ".join(filter(None, remarks)), why)
+        lost = {right for rights in denied.values() for right in rights}
+        held = [right for right in found.allowed if right not in lost]  # a deny goes before an allow
+        return self._state(found, held, "; ".join(filter(None, remarks)), why)
 
-    def _state(self, found: Entries, remark: str, why: str) -> Present:
-        values = {"User": self.account, "ExtendedRights": list(found.allowed), "Remark": remark}
-        return Present(values, blocked=why)
+    def _state(self, found: Entries, held: Sequence[str], remark: str, why: str) -> Present:
+        return Present({"User": self.account, "ExtendedRights": list(held), "Remark": remark}, blocked=why)
 
     def remark(self, prop: Property, values: Mapping[str, Any]) -> str:
         """What the inherited entries say."""
@@ -159,9 +160,9 @@ class DatabaseRightsRemoved(DatabaseRights):
     def _reaching(self, channel: Channel, own: Sequence[Any], *, fresh: bool) -> dict[str, tuple[str, ...]]:
         return {}
 
-    def _state(self, found: Entries, remark: str, why: str) -> Present:
+    def _state(self, found: Entries, held: Sequence[str], remark: str, why: str) -> Present:
         # A deny entry does not stand in the way of taking the allowing one away.
-        return super()._state(found, remark, "")
+        return super()._state(found, found.allowed, remark, "")
 
     def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
         """The rights that are there, as they were given."""

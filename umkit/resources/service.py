@@ -248,8 +248,10 @@ class XPhoneStarted(Service):
         return wanted
 
     def of_step(self, step: str | None) -> list[Property]:
-        """The properties; without an account only whether it runs."""
-        return [prop for prop in super().of_step(step) if prop.name != "StartName" or self.wanted["StartName"]]
+        """The properties, with the host's own accounts told apart; without an account only whether it runs."""
+        kind = account_kind(self.host)
+        asked = [replace(prop, kind=kind) if prop.name == "StartName" else prop for prop in super().of_step(step)]
+        return [prop for prop in asked if prop.name != "StartName" or self.wanted["StartName"]]
 
     def state_of(self, objects: Sequence[Any]) -> State:
         """The service; under another account it is not started, for only a person knows the password."""

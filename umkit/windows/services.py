@@ -60,9 +60,16 @@ def started(channel: Channel, process: Any, *, fresh: bool = False) -> datetime 
 
 
 def dependents(channel: Channel, name: str) -> list[str]:
-    """Names of the services that depend on one, running or not."""
-    found = channel.list("Service", fresh=True, Name=name, DependentServices=True)
-    return [str(entry.get("Name") or entry.get("ServiceName")) for entry in found]
+    """Names of the services that depend on one, running or not; directly or through others (?: one read gives both)."""
+    names: list[str] = []
+    asked = [name]
+    while asked:
+        found = channel.list("Service", fresh=True, Name=asked.pop(), DependentServices=True)
+        more = [str(entry.get("Name") or entry.get("ServiceName")) for entry in found]
+        new = [each for each in more if each not in names]
+        names += new
+        asked += new
+    return names
 
 
 def with_dependents(channel: Channel, found: Mapping[str, Any]) -> dict[str, Any]:
