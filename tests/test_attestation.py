@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
 
 from umkit.attestation import attest, attested
 from umkit.errors import UsageError
+from umkit.outcome import Finding, Report
+from umkit.runbook import Chapter
+from umkit.site import Site
 
 
 def test_the_newest_counts(tmp_path: Path) -> None:
@@ -47,3 +51,42 @@ def test_unusable_evidence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         attest(tmp_path, "acme", "OUT-10", who="A", evidence=tmp_path / "none.png")
     assert not (tmp_path / "acme" / "attestations.jsonl").exists()
+
+
+class Sees:
+    """A check that finds what it is told to."""
+
+    def __init__(self, *findings: Finding) -> None:
+        self.findings = findings
+
+    def run(self, site: Site) -> Report:
+        return Report(list(self.findings))
+
+
+@pytest.fixture
+def chapter(tmp_path: Path) -> Chapter:
+    customer = {"name": "acme"}
+    return Chapter("20", mode="plan", customer=customer, exchange={"endpoint": "lab"}, run={"records": str(tmp_path)})
+
+
+def test_a_word_does_not_outweigh_what_the_machine_sees(chapter: Chapter) -> None:
+    done = Sees(Finding("ok", "all run as the account"))
+    other = Sees(Finding("open", "one runs as LocalSystem"))
+    blind = Sees(Finding("open", "not looked at", unseen=True))
+    assert [chapter.manual("PWD-4", check).result for check in (done, other, blind)] == ["open"] * 3
+    chapter.attest("PWD-4", who="A")
+    assert [chapter.manual("PWD-4", check).result for check in (done, other, blind)] == ["ok", "differs", "ok"]
+
+
+def test_a_word_for_one_occasion_does_not_count_for_the_next(chapter: Chapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    chapter.attest("PWD-5", who="A")
+    assert chapter.manual("PWD-5").result == "ok"
+    later = datetime.now(UTC) + timedelta(hours=25)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return later
+
+    monkeypatch.setattr("umkit.steps.datetime", Later)
+    assert chapter.manual("PWD-5").result == "open"

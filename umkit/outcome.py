@@ -80,11 +80,13 @@ class Finding:
         result: ``ok``, or what is the matter.
         text: one sentence.
         next: what to do about it; empty where nothing is to do.
+        unseen: whether it could not be looked at; then a person's word stands against nothing.
     """
 
     result: Result
     text: str
     next: str = ""
+    unseen: bool = False
 
 
 @dataclass
@@ -104,6 +106,10 @@ class Report:
     def add(self, result: Result, text: str, next: str = "") -> None:
         """Add one finding."""
         self.findings.append(Finding(result, text, next))
+
+    def add_unseen(self, text: str, next: str = "") -> None:
+        """Add that something could not be looked at: *open*, and no contradiction to a person's word."""
+        self.findings.append(Finding("open", text, next, unseen=True))
 
 
 @dataclass

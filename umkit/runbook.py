@@ -192,9 +192,11 @@ class Chapter:
             error.at(customer=self.inputs.customer.name, step=step)
             out.error, out.result = error, _result_of(error, out)
             raise
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             next = "run umkit plan: it reads what the server has now; nothing is sent again blindly"
-            out.error, out.result = StepError("stopped by a person", where={"step": step}, next=next), "unknown"
+            seen = "; ".join(getattr(error, "__notes__", ()))
+            out.error = StepError("stopped by a person", where={"step": step}, seen=seen, next=next)
+            out.result = "unknown"
             raise
         except Exception as error:  # a fault of ours, or of the notebook: the record must not call that step fine
             out.error, out.result = StepError(f"{type(error).__name__}: {error}", where={"step": step}), "failed"

@@ -85,7 +85,9 @@ class Site:
         Raises ``HostNotNamed`` when the customer file names no such host.
         """
         if name not in self._hosts:
-            asked = next((host for host in self.inputs.hosts.all() if host.name.casefold() == name.casefold()), None)
+            asked = next(
+                (host for host in self.inputs.hosts.all() if _first_label(host.name) == _first_label(name)), None
+            )
             if asked is None:
                 raise HostNotNamed(
                     f"the customer file names no Windows host {name}",
@@ -207,6 +209,11 @@ class Site:
             password=Secret(offered["password"]),
             deadline=deadline,
         )
+
+
+def _first_label(name: str) -> str:
+    """A host's own name: Exchange says ``EX01`` where a customer file may say ``ex01.example.org``."""
+    return name.partition(".")[0].casefold()
 
 
 def lab() -> dict[str, Any]:

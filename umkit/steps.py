@@ -103,7 +103,7 @@ def take_word(out: StepOutcome, examinations: Sequence[Examination], site: Site,
         said = None
     for examination in examinations:
         look(out, examination, site)
-    seen = worst(finding.result for finding in out.findings)
+    seen = worst(finding.result for finding in out.findings if not finding.unseen)
     out.findings += [Finding("failed", problem, "attest the step anew") for problem in problems]
     if said is None:
         how = f'when it is done: umkit attest {customer} {out.step} --who "your name"'
@@ -111,9 +111,9 @@ def take_word(out: StepOutcome, examinations: Sequence[Examination], site: Site,
         out.result = "open"
         return
     out.findings.append(Finding("ok", f"attested by {said}"))
-    if seen not in ("ok", "open"):
+    if seen != "ok":
         out.notes.append("it was attested as done, but the machine sees it otherwise")
-    out.result = worst(["ok" if seen == "open" else seen, "failed" if problems else "ok"])
+    out.result = worst(["differs" if seen == "open" else seen, "failed" if problems else "ok"])
 
 
 def missing_consent(site: Site, guard: str) -> Finding | None:

@@ -22,12 +22,11 @@ def read_programs(site: Site, report: Report) -> list[Program] | None:
     try:
         found = programs(site.host(xphone_host(site)))
     except (HostNotNamed, RemoteError) as error:
-        report.add("open", f"the installed programs were not looked at: {error.what}", error.next)
+        report.add_unseen(f"the installed programs were not looked at: {error.what}", error.next)
         return None
     for program in found:
         if program.problem:
-            report.add(
-                "open",
+            report.add_unseen(
                 f"{program.key} cannot be read: {program.problem}",
                 "look in Programs and Features; a malformed value in this key hides the program",
             )

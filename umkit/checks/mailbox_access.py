@@ -52,7 +52,7 @@ class FullAccessSpotCheck:
         denies = [row for row in _deciding([*full, *others]) if row.get("Deny")]
         if not full:
             report.add(
-                "failed",
+                "differs",
                 f"{name} has no FullAccess to {mailbox}",
                 "apply the database rights; after that it can take up to two hours until the store knows them (?)",
             )

@@ -66,7 +66,7 @@ class OutlookInstalled:
         try:
             outlooks = installed(site.host(xphone_host(site)))
         except (HostNotNamed, RemoteError) as error:
-            report.add("open", f"Outlook was not looked for: {error.what}", error.next)
+            report.add_unseen(f"Outlook was not looked for: {error.what}", error.next)
             return report
         programs = read_programs(site, report) or []
         if not outlooks:

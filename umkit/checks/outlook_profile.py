@@ -30,21 +30,20 @@ class OutlookProfile:
             channel = site.host(xphone_host(site))
             account = account_of(site, "mapi")
             if account is None or not account.sid:
-                report.add("open", f"the SID of {site.inputs.mapi.account} is not known", "see to MAPI-3 first")
+                report.add_unseen(f"the SID of {site.inputs.mapi.account} is not known", "see to MAPI-3 first")
                 return report
             hive = f"Registry::HKEY_USERS\\{account.sid}"
             if not registry.key_exists(channel, hive):
-                report.add(
-                    "open",
+                report.add_unseen(
                     f"{site.inputs.mapi.account} is not logged on, so its Outlook profile cannot be seen from here",
                     _ATTEST,
                 )
                 return report
             self._profile(report, channel, hive, site.inputs.mapi.outlook_profile)
         except HostNotNamed as error:
-            report.add("open", f"the Outlook profile was not looked at: {error.what}", _ATTEST)
+            report.add_unseen(f"the Outlook profile was not looked at: {error.what}", _ATTEST)
         except UmkitError as error:
-            report.add("open", f"the Outlook profile could not be read: {error.what}", error.next or _ATTEST)
+            report.add_unseen(f"the Outlook profile could not be read: {error.what}", error.next or _ATTEST)
         return report
 
     def _profile(self, report: Report, channel: Channel, hive: str, wanted: str) -> None:
@@ -72,7 +71,7 @@ class OutlookProfile:
         found = [registry.value(channel, f"{root}\\{key}", _CACHED) for key in registry.subkeys(channel, root)]
         modes = [value for value in found if isinstance(value, bytes) and value]
         if not modes:
-            report.add("open", f"the profile {name} does not say whether cached mode is off", _ATTEST)
+            report.add_unseen(f"the profile {name} does not say whether cached mode is off", _ATTEST)
         elif any(value[0] & _BIT for value in modes):
             report.add(
                 "open",

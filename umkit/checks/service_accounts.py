@@ -53,7 +53,7 @@ class ServiceAccounts:
             if self.running:
                 self._run(report, channel, host, found, site.inputs.xphone.server_service)
         except (HostNotNamed, RemoteError) as error:
-            report.add("open", f"the services' accounts were not looked at: {error.what}", error.next)
+            report.add_unseen(f"the services' accounts were not looked at: {error.what}", error.next)
         return report
 
     def _judge(self, report: Report, site: Site, host: str, chosen: list[Mapping[str, Any]]) -> None:
