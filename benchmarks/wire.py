@@ -5,8 +5,8 @@
 Each round starts two fresh labs in processes of their own. In the first, the first three chapters are applied headless,
 and the lab notes every command it receives. In the second, a bare script (stock pypsrp, one pool an endpoint, nothing
 written down, nothing compared) sends the same commands in the same order. Requests are counted by the labs, opening and
-closing included; time is the seconds spent on the wire: for the run the sum of its journal's command times, for the script its
-loop. The two alternate, medians are shown, and what counts is the ratio: absolute times are the machine's.
+closing included; time is the seconds spent on the wire: for the run the sum of its journal's command times, for the
+script its loop. The two alternate, medians are shown, and what counts is the ratio: absolute times are the machine's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from pypsrp.wsman import WSMan
 from umkit.customer import find, load
 from umkit.headless import folder, run
 from umkit.journal import read
-
 
 #: Chapters that send Exchange cmdlets only: a bare script can send the same.
 CHAPTERS = ("00-start", "01-forwarding-emails", "02-message-formats")

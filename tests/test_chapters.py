@@ -252,7 +252,7 @@ PAGE: dict[str, Callable[[State], bool]] = {
     "EWS-5": account_may_impersonate,
     "EWS-8": calendar_file_is_there,
 }
-#: Configure steps that this customer does not ask for, or that run only when they are named; tested further below.
+#: Configure steps that this customer does not ask for, or that run only when they are named: test_chapters_by_name.py.
 ELSEWHERE = {"IMAP-5", "OUT-2", "OUT-3", "LIM-7", "PWD-2", "PWD-6", "REM-1", "REM-2"}
 
 
