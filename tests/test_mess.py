@@ -160,7 +160,8 @@ def test_an_outdated_server_stops_the_run(tmp_path: Path) -> None:
             lab=lab.describe(),
         )
         assert lab.state()["objects"] == before  # a chapter that is named alone does not pass the check by
-    assert alone.result == "blocked"
+    assert results(alone)["FWD-1"]["result"] == "blocked"
+    assert alone.exit_code == 1
     step = results(summary)["START-3"]
     assert step["result"] == "failed"
     assert "15.0" in json.dumps(step)
