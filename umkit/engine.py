@@ -46,13 +46,13 @@ class Plan:
         return [row for row in self.rows if not row.same]
 
     def changes(self) -> list[dict[str, Any]]:
-        """Before and after of each property, as the journal writes it."""
+        """Before and after of each property; the journal makes JSON of the values."""
         return [
             {
                 "object": row.thing,
                 "property": row.property,
-                "before": _plain(row.now) if row.exists else None,
-                "after": _plain(row.wanted),
+                "before": row.now if row.exists else None,
+                "after": row.wanted,
             }
             for row in self.differing
         ]
@@ -193,8 +193,7 @@ def _changes_of(planned: Plan, command: Command) -> list[dict[str, Any]]:
     What is removed is written down whole, for only that can bring it back.
     """
     if command.name == f"Remove-{planned.resource.noun}" and isinstance(planned.state, Present):
-        before = _plain(planned.state.values)
-        return [{"object": planned.resource.label, "property": "*", "before": before, "after": None}]
+        return [{"object": planned.resource.label, "property": "*", "before": planned.state.values, "after": None}]
     if len(planned.commands) == 1:
         return planned.changes()
     carried = planned.resource.carries(command)
@@ -263,14 +262,3 @@ def _row(
     if exists and values is not None and (remark := resource.remark(prop, values)):
         notes.append(remark)
     return Row(resource.label, prop.name, now, wanted, same, prop.number, "; ".join(notes), prop.kind, exists)
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON can hold it, for the journal."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    return str(value)

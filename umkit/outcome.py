@@ -135,7 +135,6 @@ class StepOutcome:
     findings: list[Finding] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     would: list[Command] = field(default_factory=list)
-    verbs: list[str] = field(default_factory=list)
     changes: int = 0
     error: UmkitError | None = None
     notes: list[str] = field(default_factory=list)

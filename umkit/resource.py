@@ -198,3 +198,26 @@ class Resource:
     def _parameters(self, props: Sequence[Property]) -> dict[str, Any]:
         names = {name for prop in props for name in (prop.name, *prop.along)} - {self.key}
         return {prop.name: self.wanted[prop.name] for prop in self.properties if prop.name in names}
+
+
+class HostResource(Resource):
+    """The wanted state of something on one Windows host, read and changed on the host's own endpoint.
+
+    Arguments:
+        name: the value of the key property.
+        host: the host that it is on.
+        values: property name → wanted value, over the values that the page fixes.
+    """
+
+    def __init__(self, name: str, host: str, values: Mapping[str, Any]) -> None:
+        super().__init__(name, values)
+        self.host = host
+
+    @property
+    def label(self) -> str:
+        """The thing and its host, as a person would name them."""
+        return f"{super().label} on {self.host}"
+
+    def channel(self, site: Site) -> Channel:
+        """The host's own endpoint."""
+        return site.host(self.host)

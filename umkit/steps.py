@@ -48,7 +48,6 @@ def bring(out: StepOutcome, resource: Resource, site: Site, *, guard: str, fresh
         return
     planned = plan(resource, resource.read(channel, fresh=fresh), out.step)
     out.rows += planned.rows
-    out.verbs.append(planned.verb)
     if planned.verb == "cannot be foreseen":
         out.findings.append(Finding("blocked", f"{resource.label}: {planned.why}", resource.way_out))
         return

@@ -16,7 +16,7 @@ from umkit.channel import Channel
 from umkit.command import Command
 from umkit.errors import RemoteError
 from umkit.kinds import ENUM, INTEGER, NAME, Kind
-from umkit.resource import Absent, Missed, Present, Property, Resource, State, Verb
+from umkit.resource import Absent, HostResource, Missed, Present, Property, State, Verb
 from umkit.site import Site
 from umkit.windows import registry, xphone_host
 
@@ -28,7 +28,7 @@ AT_LEAST = Kind(
 )
 
 
-class RegistryValue(Resource):
+class RegistryValue(HostResource):
     """A value of a registry key; the first property is the value, ``Type`` its type.
 
     Arguments:
@@ -41,18 +41,8 @@ class RegistryValue(Resource):
     title = "registry key"
 
     def __init__(self, name: str, host: str, **values: Any) -> None:
-        super().__init__(name, {})
+        super().__init__(name, host, {})
         self.wanted |= {prop.name: prop.wanted for prop in self.properties} | values
-        self.host = host
-
-    @property
-    def label(self) -> str:
-        """The key as a person would name it."""
-        return f"{self.title} {self.name} on {self.host}"
-
-    def channel(self, site: Site) -> Channel:
-        """The host's own endpoint."""
-        return site.host(self.host)
 
     def read(self, channel: Channel, *, fresh: bool = False) -> State:
         """The key's value, if key and value are there; never from what was kept."""

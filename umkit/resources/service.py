@@ -18,7 +18,7 @@ from umkit.channel import Channel
 from umkit.command import Command
 from umkit.errors import RemoteError, Unreadable
 from umkit.kinds import ENUM, Kind
-from umkit.resource import Missed, Present, Property, Resource, State, Verb
+from umkit.resource import HostResource, Missed, Present, Property, State, Verb
 from umkit.site import Site
 from umkit.windows import services, xphone_host
 from umkit.windows.accounts import account_kind, same_account
@@ -30,7 +30,7 @@ IMAP_SERVICES = ("MSExchangeImap4", "MSExchangeIMAP4BE")
 START_MODE = Kind("start mode", lambda value: {"automatic": "auto"}.get(str(value).casefold(), str(value).casefold()))
 
 
-class Service(Resource):
+class Service(HostResource):
     """A Windows service on one host.
 
     Arguments:
@@ -48,17 +48,7 @@ class Service(Resource):
     along: ClassVar[str] = "these depend on it and stop as well"
 
     def __init__(self, name: str, host: str, **values: Any) -> None:
-        super().__init__(name, values)
-        self.host = host
-
-    @property
-    def label(self) -> str:
-        """The service as a person would name it."""
-        return f"service {self.name} on {self.host}"
-
-    def channel(self, site: Site) -> Channel:
-        """The host's own endpoint."""
-        return site.host(self.host)
+        super().__init__(name, host, values)
 
     def read(self, channel: Channel, *, fresh: bool = False) -> State:
         """The service's Win32_Service, with what depends on it where it may have to be stopped."""

@@ -14,13 +14,13 @@ from umkit.channel import Channel
 from umkit.command import Command, FileContent
 from umkit.errors import RemoteError, Unreadable
 from umkit.kinds import ENUM
-from umkit.resource import Absent, Missed, Present, Property, Resource, State, Verb
+from umkit.resource import Absent, HostResource, Missed, Present, Property, State, Verb
 from umkit.site import Site
 from umkit.windows import files, xphone_host
 from umkit.xml_bytes import Place, XmlError, value_of, with_value
 
 
-class TextFile(Resource):
+class TextFile(HostResource):
     """One value in a file on a Windows host; its class's only property is the value.
 
     Arguments:
@@ -38,19 +38,9 @@ class TextFile(Resource):
     way_out = "look at the file, then run the step again"
 
     def __init__(self, path: str, host: str, value: str) -> None:
-        super().__init__(path, {})
-        self.host = host
+        super().__init__(path, host, {})
         self.wanted[self.properties[0].name] = value
         self._before = ""
-
-    @property
-    def label(self) -> str:
-        """The file as a person would name it."""
-        return f"{self.title} {self.name} on {self.host}"
-
-    def channel(self, site: Site) -> Channel:
-        """The host's own endpoint."""
-        return site.host(self.host)
 
     def read(self, channel: Channel, *, fresh: bool = False) -> State:
         """The value, with the whole content that it was read from; never from what was kept."""
