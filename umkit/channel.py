@@ -13,7 +13,7 @@ import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from umkit.command import Command
@@ -49,6 +49,7 @@ class Channel:
         self.cancel = threading.Event()
         #: Changing commands that the server took, oldest first, each with how many properties it changed.
         self.taken: builtins.list[tuple[Command, int]] = []
+        self._served: Mapping[str, Any] = {}
         self._domain_controller = domain_controller
         self._session: Session | None = None
         self._lists: dict[str, builtins.list[Any]] = {}
@@ -105,6 +106,19 @@ class Channel:
         """Keep a list that was read in another way."""
         self._lists[noun + "[]"] = [*objects]
 
+    @contextlib.contextmanager
+    def serving(self, resource: Mapping[str, Any]) -> Iterator[None]:
+        """Write down with each changing command which resource it is sent for, so that a rollback can make it again.
+
+        Arguments:
+            resource: its class and constructor arguments, and the verb, JSON-ready.
+        """
+        self._served = resource
+        try:
+            yield
+        finally:
+            self._served = {}
+
     def change(
         self, command: Command, changes: Sequence[Mapping[str, Any]], *, deadline: float | None = None
     ) -> Result:
@@ -152,6 +166,7 @@ class Channel:
             powershell=command.powershell(),
             mutating=command.mutating,
             changes=list(changes),
+            **({"resource": dict(self._served)} if command.mutating and self._served else {}),
         )
         begun = time.monotonic()
         try:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from umkit import __version__, cli_handover, cli_records
-from umkit.cli_options import CHAPTERS, JSON, ORGANISATION, PARAMETERS, RECORDS, TRACE, VERBOSE, command
+from umkit import __version__, cli_handover, cli_records, cli_verbs
+from umkit.cli_options import (
+    CHAPTERS,
+    JSON,
+    ORGANISATION,
+    PARAMETERS,
+    RECORDS,
+    TRACE,
+    VERBOSE,
+    command,
+    finish,
+    load_customer,
+)
 from umkit.errors import CustomerFileError, UsageError
-
-if TYPE_CHECKING:
-    from umkit.customer import CustomerFile
-    from umkit.headless import RunSummary
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -28,50 +33,6 @@ def main() -> None:
     skip_slow_imports()
 
 
-def _load(name: str, parameters: Path | None) -> CustomerFile:
-    from umkit.customer import find, load
-    from umkit.headless import folder
-
-    return load(find(name, parameters or folder("parameters")))
-
-
-def _run(verb: str) -> Callable[..., NoReturn]:
-    """One of the verbs that run a customer's chapters."""
-
-    @command
-    def run(
-        name: str,
-        chapters: tuple[str, ...],
-        parameters: Path | None,
-        records: Path | None,
-        as_json: bool,
-        verbose: bool,
-    ) -> int:
-        from umkit.headless import Progress, run
-
-        customer = _load(name, parameters)
-        with Progress(verbose=verbose) as progress:
-            summary = run(customer, verb, chapters=chapters, records=records, progress=progress)
-        _finish(summary, as_json=as_json)
-        return summary.exit_code
-
-    for option in (VERBOSE, JSON, RECORDS, PARAMETERS, CHAPTERS):
-        run = option(run)
-    return click.argument("name", metavar="CUSTOMER")(run)
-
-
-def _finish(summary: RunSummary, *, as_json: bool) -> None:
-    click.secho(f"record: {summary.record}", err=True, bold=True)
-    click.echo(f"        {summary.signed}", err=True)
-    if as_json:
-        click.echo(json.dumps(summary.as_dict(), ensure_ascii=False))
-
-
-main.command("plan", help="Show what would be changed; change nothing.")(_run("plan"))
-main.command("apply", help="Change what differs, read it back, write it down.")(_run("apply"))
-main.command("verify", help="Compare what is there with the customer file; change nothing.")(_run("verify"))
-
-
 @main.command()
 @click.argument("name", metavar="CUSTOMER")
 @PARAMETERS
@@ -81,7 +42,7 @@ def check(name: str, parameters: Path | None, as_json: bool) -> int:
     """Is the customer file valid, and can its secrets be resolved? Nothing is contacted."""
     from umkit.errors import SecretError
 
-    customer = _load(name, parameters)
+    customer = load_customer(name, parameters)
     problems: list[SecretError] = []
     for key, reference in customer.references().items():
         try:
@@ -125,7 +86,7 @@ def attest(
     from umkit.attestation import attest
     from umkit.chapters import step_named
 
-    customer = _load(name, parameters)
+    customer = load_customer(name, parameters)
     found = step_named(step)
     step, kind = found.id, found.kind
     if kind != "manual":
@@ -166,11 +127,11 @@ def rehearse(
     from umkit.headless import Progress, run
     from umkit.lab import Lab
 
-    customer = _load(name, parameters).against_lab()
+    customer = load_customer(name, parameters).against_lab()
     with Lab(organisation, trace=trace) as lab, Progress(verbose=verbose) as progress:
         applied = run(customer, "apply", chapters=chapters, records=records, progress=progress, lab=lab.describe())
         if applied.stopped:
-            _finish(applied, as_json=as_json)
+            finish(applied, as_json=as_json)
             return applied.exit_code
         verified = run(customer, "verify", chapters=chapters, records=records, progress=progress, lab=lab.describe())
     click.secho(f"record of apply:  {applied.record}\nrecord of verify: {verified.record}", err=True, bold=True)
@@ -213,5 +174,6 @@ def lab(as_json: bool, port: int, organisation: str | None, trace: Path | None, 
     return 0
 
 
+cli_verbs.add(main)
 cli_records.add(main)
 cli_handover.add(main)

@@ -1,4 +1,4 @@
-"""What the commands of the command line share: options, and how an error ends a command."""
+"""What the commands of the command line share: options, and how a command begins and ends."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from umkit.errors import UmkitError
+
+if TYPE_CHECKING:
+    from umkit.customer import CustomerFile
+    from umkit.headless import RunSummary
 
 PARAMETERS = click.option(
     "--parameters", type=click.Path(path_type=Path), help="Folder of the customer files.  [default: parameters]"
@@ -55,6 +59,22 @@ def command(function: Callable[..., int]) -> Callable[..., NoReturn]:
             sys.exit(1)
 
     return run
+
+
+def load_customer(name: str, parameters: Path | None) -> CustomerFile:
+    """The customer file of a name or path, checked."""
+    from umkit.customer import find, load
+    from umkit.headless import folder
+
+    return load(find(name, parameters or folder("parameters")))
+
+
+def finish(summary: RunSummary, *, as_json: bool) -> None:
+    """Say where the record is and who signed it; the summary as JSON where that is asked for."""
+    click.secho(f"record: {summary.record}", err=True, bold=True)
+    click.echo(f"        {summary.signed}", err=True)
+    if as_json:
+        click.echo(json.dumps(summary.as_dict(), ensure_ascii=False))
 
 
 def _say_error(error: UmkitError, *, as_json: bool) -> None:

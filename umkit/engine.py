@@ -131,19 +131,20 @@ def apply(planned: Plan, channel: Channel, *, wait: float = 30.0) -> list[str]:
         )
     notes: list[str] = []
     removed = False
-    for command in planned.commands:
-        changes = _changes_of(planned, command)
-        try:
-            planned.resource.send(command, changes, channel)
-        except OutcomeUnknown as error:
-            if not _took(planned, channel, error):
+    with channel.serving(planned.resource.reference() | {"verb": planned.verb}):
+        for command in planned.commands:
+            changes = _changes_of(planned, command)
+            try:
+                planned.resource.send(command, changes, channel)
+            except OutcomeUnknown as error:
+                if not _took(planned, channel, error):
+                    raise (_without(planned, error) if removed else error) from None
+                channel.took(command, changes)
+                notes.append(f"the answer to {command.name} was lost; it was not sent again, and reads back as wanted")
+                break
+            except RemoteError as error:
                 raise (_without(planned, error) if removed else error) from None
-            channel.took(command, changes)
-            notes.append(f"the answer to {command.name} was lost; it was not sent again, and reads back as wanted")
-            break
-        except RemoteError as error:
-            raise (_without(planned, error) if removed else error) from None
-        removed = removed or command.name == f"Remove-{planned.resource.noun}"
+            removed = removed or command.name == f"Remove-{planned.resource.noun}"
     if planned.commands:
         verify(planned.resource, channel, planned.step, wait=wait)
     return notes

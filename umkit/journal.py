@@ -57,12 +57,18 @@ EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "powershell",
             "mutating",
             "changes",
+            "resource",
         ),
         "outcome": ("chapter", "intent", "outcome", "seconds", "error"),
         "step": ("chapter", "step", "kind", "title", "result", "changes", "summary", "error"),
         "chapter-end": ("chapter", "result", "error"),
         "run-end": ("result",),
         "found": ("chapter", "step", "about", "found", "differences"),
+        "planned": ("chapter", "step", "object", "verb", "needs", "why", "rows", "commands"),
+        "left": ("chapter", "step", "object", "values"),
+        "rollback": ("of", "sha256", "dry_run"),
+        "resume": ("of",),
+        "reconciled": ("commands", "unread"),
         "attestation": ("step", "who", "remark", "evidence", "sha256"),
         "torn": ("lines", "after"),
     }
@@ -129,15 +135,15 @@ class Journal:
             if name in fields:
                 raise ValueError(f"the journal itself writes the field {name}")
         order = EVENTS.get(event, ())
-        plain = {name: _plain(fields[name]) for name in order if name in fields}
-        plain |= {name: _plain(value) for name, value in fields.items() if name not in plain}
+        ordered = {name: plain(fields[name]) for name in order if name in fields}
+        ordered |= {name: plain(value) for name, value in fields.items() if name not in ordered}
         with self._mutex:
             if self._closed:
                 raise RecordError("the journal is closed", where={"file": str(self.path)}, seen=f"the event {event}")
             try:
                 with self._lock:
                     self._catch_up()
-                    return self._write(event, plain)
+                    return self._write(event, ordered)
             except Timeout:
                 raise RecordError(
                     "the journal is held by another process",
@@ -316,7 +322,7 @@ def _entry(line: bytes) -> dict[str, Any] | None:
     return None
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as JSON can hold it, with known secrets taken out."""
     if value is None or isinstance(value, bool | float):
         return value
@@ -325,9 +331,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return redact(str(value))
     if isinstance(value, Mapping):
-        return {redact(str(key)): _plain(item) for key, item in value.items()}
+        return {redact(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, set | frozenset):
-        return [_plain(item) for item in sorted(value, key=str)]
+        return [plain(item) for item in sorted(value, key=str)]
     return redact(str(value))

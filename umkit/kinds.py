@@ -7,6 +7,7 @@ else. What is not set (``None``) and empty text are the same in every kind.
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import re
 from collections.abc import Callable, Hashable, Mapping
@@ -63,6 +64,13 @@ class Kind:
         except ValueError:
             return str("" if a is None else a).strip() == str("" if b is None else b).strip()
 
+    def unmoved(self, a: Any, b: Any) -> bool:
+        """Whether two values that were read are one: each the same as the other, whatever else would do as well."""
+        with contextlib.suppress(ValueError):
+            if self.normalise(a) == self.normalise(b):
+                return True
+        return self.same(a, b) and self.same(b, a)
+
     def show(self, value: Any) -> str:
         """The value for a table: as it was given, lists joined by commas."""
         match value:
@@ -93,6 +101,13 @@ class ListKind(Kind):
         """Whether what is there (a) is as declared (b); never raises."""
         try:
             return not self.missing(a, b) and (self.how == "at least" or not self.surplus(a, b))
+        except ValueError:
+            return super().same(a, b)
+
+    def unmoved(self, a: Any, b: Any) -> bool:
+        """Whether two lists that were read hold the same entries."""
+        try:
+            return not self._select(a, b, held=False) and not self._select(b, a, held=False)
         except ValueError:
             return super().same(a, b)
 

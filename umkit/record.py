@@ -234,11 +234,17 @@ class RecordSummary:
     problem: str = ""
 
 
-def listing(records: Path) -> list[RecordSummary]:
-    """Every run in a folder of records, newest first; a broken record is listed with its problem."""
+def listing(records: Path, customer: str = "*") -> list[RecordSummary]:
+    """Every run in a folder of records, newest first; a broken record is listed with its problem.
+
+    Arguments:
+        records: the folder of all records.
+        customer: only the runs of this customer.
+    """
     if not Path(records).is_dir():
         return []
-    runs = [_summary(folder) for folder in Path(records).glob("*/*") if folder.is_dir() and _RUN.fullmatch(folder.name)]
+    folders = [folder for folder in Path(records).glob(f"{customer}/*") if folder.is_dir()]
+    runs = [_summary(folder) for folder in folders if _RUN.fullmatch(folder.name)]
     return sorted(runs, key=lambda run: (run.started, run.run, run.customer), reverse=True)
 
 

@@ -6,6 +6,8 @@ One that is reached in another way says how it is read and what commands change 
 
 from __future__ import annotations
 
+import copy
+import inspect
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
@@ -80,6 +82,25 @@ class Missed:
 State = Present | Absent | Missed
 
 
+@dataclass(frozen=True)
+class Done:
+    """What one run did to an object, as its journal tells it.
+
+    Arguments:
+        verb: ``create`` where the object was not there before, ``replace`` where it was removed meanwhile, ``update``.
+        before: property → value before the run; for ``replace`` every value that the object had.
+        after: property → value that the run left.
+        commands: the changing commands that it sent, oldest first, without the domain controller.
+        changes: everything that the journal says of them, also of other objects: ``object, property, before, after``.
+    """
+
+    verb: Verb
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    commands: Sequence[Command] = ()
+    changes: Sequence[Mapping[str, Any]] = ()
+
+
 class Resource:
     """The wanted state of one object.
 
@@ -100,6 +121,20 @@ class Resource:
     guard: ClassVar[str] = ""
     #: Parameters of ``New-`` that are no properties.
     creation: ClassVar[Mapping[str, Any]] = {}
+    #: Property → why a rollback leaves it as it is; ``*`` stands for an object that a run made.
+    stays: ClassVar[Mapping[str, str]] = {}
+    #: What a reader must know before a rollback sets its properties back.
+    undo_remark: ClassVar[str] = ""
+    #: Whether what it wants hangs on what earlier steps do, so that a plan can only tell that it will be due.
+    follows: ClassVar[bool] = False
+
+    _given: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *values: Any, **named: Any) -> Self:
+        """Keep what the constructor is given: :meth:`reference` tells it."""
+        made = super().__new__(cls)
+        made._given = (values, named)
+        return made
 
     def __init__(self, name: str, values: Mapping[str, Any]) -> None:
         known = {prop.name for prop in self.properties}
@@ -195,6 +230,41 @@ class Resource:
         """
         channel.change(command, changes)
 
+    def reference(self) -> dict[str, Any]:
+        """Class and constructor arguments, JSON-ready: what the journal keeps, so that a rollback can make it again."""
+        kind = type(self)
+        values, named = self._given
+        parameters = inspect.signature(kind).parameters
+        given = dict(zip(parameters, values, strict=False)) | named
+        name = f"{kind.__module__.removeprefix('umkit.resources.')}.{kind.__qualname__}"
+        return {"class": name, "given": {key: _written(value) for key, value in given.items()}}
+
+    def undo(self, done: Done, state: State, channel: Channel) -> tuple[Command, ...] | str:
+        """Commands that take back what a run did to the object, or why nothing can.
+
+        Arguments:
+            done: what the run did; what was changed by somebody else since is not in it.
+            state: as it was just read.
+            channel: where more can be read.
+        """
+        now = state.values if isinstance(state, Present) else {}
+        if done.verb == "update":
+            asked = [prop for prop in self.properties if prop.name in done.before and prop.update]
+            return self.wanting({**now, **done.before}).commands("update", asked, state)
+        identity = str(now.get("Identity") or self.name)
+        remove = Command(f"Remove-{self.noun}", {"Identity": identity, "Confirm": False})
+        removed = (remove,) if isinstance(state, Present) else ()
+        if done.verb == "create":
+            return removed
+        known = [prop for prop in self.properties if done.before.get(prop.name) is not None]
+        return (*removed, *self.wanting(done.before).commands("create", known, Absent()))
+
+    def wanting(self, values: Mapping[str, Any]) -> Self:
+        """The same resource with other wanted values."""
+        other = copy.copy(self)
+        other.wanted = {prop.name: values.get(prop.name) for prop in self.properties}
+        return other
+
     def _parameters(self, props: Sequence[Property]) -> dict[str, Any]:
         names = {name for prop in props for name in (prop.name, *prop.along)} - {self.key}
         return {prop.name: self.wanted[prop.name] for prop in self.properties if prop.name in names}
@@ -221,3 +291,12 @@ class HostResource(Resource):
     def channel(self, site: Site) -> Channel:
         """The host's own endpoint."""
         return site.host(self.host)
+
+
+def _written(value: Any) -> Any:
+    """A constructor's argument as JSON can hold it."""
+    if isinstance(value, Mapping):
+        return {str(key): _written(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_written(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

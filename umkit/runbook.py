@@ -26,6 +26,7 @@ from umkit.outcome import WORDS, Finding, Result, StepOutcome, worst
 from umkit.resource import Resource
 from umkit.site import Site
 from umkit.steps import Examination, bring, look, take_word
+from umkit.unanswered import reconcile
 from umkit.view import chip, table
 
 Mode = Literal["interactive", "plan", "apply", "verify"]
@@ -72,6 +73,8 @@ class Chapter:
             records=records,
             interactive=not self.headless and can_ask(),
         )
+        if self._own_record is not None and journal is not None:  # else whoever began the run has looked
+            reconcile(self.inputs, journal, records)
         if journal is not None:
             journal.append("chapter-start", chapter=self.info.name)
         for earlier in _sites:  # a chapter's cell that is run again must not leave its shells behind: there are 18

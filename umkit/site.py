@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ class Site:
         journal: where commands are written down; without one nothing can be changed.
         records: the folder of all customers' records.
         interactive: whether a person is there to be asked for a secret.
+        described: what ``Lab.describe()`` says, where a lab stands in; else see :func:`lab`.
+        controller: the domain controller to speak to; chosen at the first Exchange command where none is given.
     """
 
     def __init__(
@@ -46,15 +49,18 @@ class Site:
         journal: Journal | None = None,
         records: Path | None = None,
         interactive: bool = False,
+        described: Mapping[str, Any] | None = None,
+        controller: str | None = None,
     ) -> None:
         self.inputs = inputs
         self.chapter = chapter
         self.journal = journal
         self.records = records
         self.interactive = interactive
+        self._described = described
         self.step = ""
         self._hosts: dict[str, Channel] = {}
-        self._controller: str | None = None
+        self._controller = controller
         # START-2 asks for rights and START-3 for versions; neither may be hidden by the other.
         self._versions_seen = chapter == "00-start"
 
@@ -64,7 +70,7 @@ class Site:
         asked = self.inputs.exchange
         if asked.endpoint == LAB:
             endpoint = self._lab_endpoint(
-                "exchange", lab()["exchange"], "Microsoft.Exchange", asked.auth, asked.deadline
+                "exchange", self._lab()["exchange"], "Microsoft.Exchange", asked.auth, asked.deadline
             )
         else:
             endpoint = Endpoint(
@@ -175,11 +181,11 @@ class Site:
         asked = named.inheriting(self.inputs.exchange)
         auth, deadline = asked.auth or "kerberos", asked.deadline or self.inputs.exchange.deadline
         if asked.endpoint == LAB:
-            urls = {name.casefold(): url for name, url in lab()["hosts"].items()}
+            urls = {name.casefold(): url for name, url in self._lab()["hosts"].items()}
             if asked.name.casefold() not in urls:
                 raise UsageError(
                     f"the lab has no host {asked.name}",
-                    expected="one of " + ", ".join(lab()["hosts"]),
+                    expected="one of " + ", ".join(self._lab()["hosts"]),
                     next="name one of the lab's hosts under hosts in the customer file",
                 )
             url = urls[asked.name.casefold()]
@@ -196,10 +202,13 @@ class Site:
             deadline=deadline,
         )
 
+    def _lab(self) -> Mapping[str, Any]:
+        return self._described or lab()
+
     def _lab_endpoint(self, name: str, url: str, configuration: str, auth: str, deadline: float) -> Endpoint:
         from umkit.secrets import Secret
 
-        offered = lab()
+        offered = self._lab()
         return Endpoint(
             name=name,
             url=url,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from umkit import drift, planfile
 from umkit.attestation import attested
 from umkit.customer.models import Permission
 from umkit.engine import apply, plan
@@ -47,6 +48,12 @@ def bring(out: StepOutcome, resource: Resource, site: Site, *, guard: str, fresh
         out.findings.append(Finding("open", f"{resource.label}: {error.what}", error.next))
         return
     planned = plan(resource, resource.read(channel, fresh=fresh), out.step)
+    if out.mode in ("plan", "apply"):
+        planfile.write_down(planned, channel)
+    if out.mode == "apply":
+        planfile.hold_to(planned, channel)
+    elif out.mode == "verify":
+        out.findings += drift.since_the_record(planned, site)
     out.rows += planned.rows
     if planned.verb == "cannot be foreseen":
         out.findings.append(Finding("blocked", f"{resource.label}: {planned.why}", resource.way_out))
@@ -54,6 +61,8 @@ def bring(out: StepOutcome, resource: Resource, site: Site, *, guard: str, fresh
     if planned.why:
         out.notes.append(planned.why)
     if not planned.commands:
+        if out.mode == "apply":
+            drift.write_down(planned, channel)
         return
     missing = missing_consent(site, guard) if guard else None
     if missing is not None and missing not in out.findings:
@@ -74,6 +83,7 @@ def bring(out: StepOutcome, resource: Resource, site: Site, *, guard: str, fresh
     out.changes += len(planned.differing)
     own = len(planned.rows)
     out.rows[-own:] = [replace(row, changed=not row.same) for row in out.rows[-own:]]
+    drift.write_down(planned, channel)
 
 
 def look(out: StepOutcome, examination: Examination, site: Site) -> None:

@@ -43,6 +43,9 @@ class Silence:
     def chapter_ends(self, summary: ChapterSummary) -> None:
         """A chapter ended."""
 
+    def remark(self, text: str) -> None:
+        """Something that a reader must know besides."""
+
     def run_ends(self, summary: RunSummary) -> None:
         """The run ended."""
 
@@ -116,6 +119,10 @@ class Progress(Silence):
         self._begun = 0.0
         why = f": {summary.error['what']}" if summary.error and summary.error.get("what") else ""
         self._say(f"{summary.chapter}: {summary.result}{why}{seconds}", _STYLES.get(summary.result, ""))
+
+    def remark(self, text: str) -> None:
+        """A line of its own."""
+        self._say(text, "yellow")
 
     def run_ends(self, summary: RunSummary) -> None:
         """The run's result in one line."""

@@ -43,6 +43,8 @@ def run(
     progress: Silence | None = None,
     lab: Mapping[str, Any] | None = None,
     deadline: float | None = None,
+    plan: Path | None = None,
+    resume: str | None = None,
 ) -> RunSummary:
     """Run a customer's chapters without a person, and keep and seal the record.
 
@@ -55,6 +57,8 @@ def run(
         progress: is told how it goes on.
         lab: what ``Lab.describe()`` says, where a lab stands for every endpoint named ``lab``.
         deadline: seconds for one cell; the customer file's ``run.cell_deadline``.
+        plan: a plan file that an apply is held to (see :mod:`umkit.headless.planned`).
+        resume: the run that this one goes on with, for the journal (see :mod:`umkit.headless.resumed`).
 
     Returns the summary; a chapter that failed is told there, and so is a run that was ``stopped`` by Ctrl-C or SIGTERM:
     its record is closed and sealed, and its result ``failed`` or worse.
@@ -77,10 +81,15 @@ def run(
         chapters=[chapter.name for chapter in chosen],
         given=_given(inputs),
     ) as kept:
-        return _Run(inputs, kept, progress or Silence(), lab, deadline or inputs.run.cell_deadline).all(chosen)
+        going = _Run(inputs, kept, progress or Silence(), lab, deadline or inputs.run.cell_deadline)
+        if plan is not None:
+            going.hold_to(plan)
+        if mode == "apply":
+            going.reconcile(resume)
+        return going.all(chosen)
 
 
-def _write_handover(record: Record) -> None:
+def write_handover(record: Record) -> None:
     """Put the handover into the record; one that cannot be made must not keep the record from being sealed."""
     from umkit.errors import UmkitError
     from umkit.handover import write
@@ -149,6 +158,8 @@ class _Run:
         lab: Mapping[str, Any] | None,
         deadline: float,
     ) -> None:
+        self._inputs = inputs
+        self._lab = lab
         self._record = record
         self._progress = progress
         self._deadline = deadline
@@ -159,6 +170,25 @@ class _Run:
         self._seen = 0  # bytes of the journal that were read for the progress
         self._spare: Kernel | None = None
         self._signals = Signals()
+
+    def hold_to(self, plan: Path) -> None:
+        """Let every chapter stop where the state has moved since a plan; a copy of it goes into the record."""
+        from umkit import planfile
+        from umkit.durable import write_atomic
+
+        copy = self._record.folder / planfile.FILE
+        write_atomic(copy, plan.read_bytes())
+        self._env[planfile.VARIABLE] = str(copy)
+
+    def reconcile(self, resume: str | None) -> None:
+        """Look up what became of commands that an earlier run sent and that nobody answered."""
+        from umkit.unanswered import reconcile
+
+        journal = self._record.journal
+        if resume is not None:
+            journal.append("resume", of=resume)
+        for answer in reconcile(self._inputs, journal, self._record.folder.parents[1], lab=self._lab):
+            self._progress.remark(f"unanswered before: {answer}")
 
     def all(self, chapters: Sequence[_Chapter]) -> RunSummary:
         record, ended, stop = self._record, list[ChapterSummary](), ""
@@ -180,13 +210,26 @@ class _Run:
                 if self._spare is not None:
                     self._spare.stop(at_once=True)  # nothing ran in it
             result = worst(["failed" if stopped else "ok", *(summary.result for summary in ended)])
-            _write_handover(record)
+            self._keep_plan(ended)
+            write_handover(record)
             signed = record.close(result)
         whole = RunSummary(
             record.run, record.customer, record.mode, result, record.folder, ended, stopped=stopped, signed=signed
         )
         self._progress.run_ends(whole)
         return whole
+
+    def _keep_plan(self, ended: Sequence[ChapterSummary]) -> None:
+        """Put into the record what was planned, step by step; of a plan run it is what an apply can be held to."""
+        if self._record.mode not in ("plan", "apply"):
+            return
+        from umkit import planfile
+        from umkit.durable import write_atomic
+
+        path = self._record.folder / planfile.FILE
+        if not path.exists():  # else the plan that this apply is held to
+            broken = [chapter.chapter for chapter in ended if chapter.error]
+            write_atomic(path, planfile.text(planfile.collect(path.parent, self._inputs.dump(), broken=broken)))
 
     def _executed(self, chapter: _Chapter, *, last: bool) -> tuple[ChapterSummary, bool]:
         """Run one chapter; what became of it, and whether somebody stopped it."""

@@ -19,7 +19,7 @@ from umkit.errors import RemoteError
 from umkit.kinds import IDENTITY, NAME, listof
 from umkit.memberships import holding
 from umkit.permissions import Entries, denying, entries, further
-from umkit.resource import Absent, Missed, Present, Property, Resource, State, Verb
+from umkit.resource import Absent, Done, Missed, Present, Property, Resource, State, Verb
 from umkit.site import Site
 
 RIGHTS = ("Receive-As", "Send-As")
@@ -131,6 +131,14 @@ class DatabaseRights(Resource):
         have = state.values["ExtendedRights"] if isinstance(state, Present) else []
         rights = listof(NAME).missing(have, RIGHTS)
         return (Command("Add-ADPermission", self._entry(rights)),)
+
+    def undo(self, done: Done, state: State, channel: Channel) -> tuple[Command, ...] | str:
+        """The rights that the run added are removed, those that it removed are added; no other entry is touched."""
+        kind, before, after = listof(NAME), done.before["ExtendedRights"], done.after["ExtendedRights"]
+        added, removed = kind.missing(before, after), kind.surplus(before, after)
+        if removed and not added:
+            return (Command("Add-ADPermission", self._entry(removed)),)
+        return (Command("Remove-ADPermission", self._entry(added) | {"Confirm": False}),)
 
     def _entry(self, rights: Sequence[str]) -> dict[str, Any]:
         who = {"Identity": self.database or self.name, "User": self.user or self.account}

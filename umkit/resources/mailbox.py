@@ -53,6 +53,7 @@ class AccountUser(_OfAccount):
 
     noun = "User"
     title = "user"
+    stays: ClassVar[Mapping[str, str]] = {"*": "a user with a mailbox is never removed: there may be mail in it by now"}
     way_out = "create the user in Active Directory Users and Computers, or set ews.create_user in the customer file"
     properties: ClassVar[tuple[Property, ...]] = (Property("Identity", IDENTITY, step="EWS-1"),)
 
@@ -117,6 +118,7 @@ class AccountMailbox(_OfAccount):
 
     noun = "Mailbox"
     title = "mailbox of"
+    stays: ClassVar[Mapping[str, str]] = {"Mailbox": "a mailbox is never taken away: there may be mail in it by now"}
     way_out = "take an account whose mailbox is in this organisation, or create the user first"
     properties: ClassVar[tuple[Property, ...]] = (
         Property("Identity", IDENTITY, step="EWS-1"),

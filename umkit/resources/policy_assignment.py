@@ -14,7 +14,7 @@ from umkit.channel import Channel
 from umkit.command import Command
 from umkit.errors import RemoteError
 from umkit.kinds import IDENTITY
-from umkit.resource import Absent, Missed, Present, Property, Resource, State, Verb
+from umkit.resource import Absent, Done, Missed, Present, Property, Resource, State, Verb
 from umkit.site import Site
 
 
@@ -108,6 +108,12 @@ class PolicyAssignmentRemoved(PolicyAssignment):
         policy = objects[0].get("ThrottlingPolicy") if objects else None
         own = IDENTITY.same(policy, self.policy)
         return Present({"ThrottlingPolicy": policy if own else None, "Other": None if own else policy})
+
+    def undo(self, done: Done, state: State, channel: Channel) -> tuple[Command, ...] | str:
+        """The policy again, unless the mailbox got another one since."""
+        if isinstance(state, Present) and state.values.get("Other"):
+            return f"the mailbox has another policy since, {state.values['Other']}"
+        return super().undo(done, state, channel)
 
     def remark(self, prop: Property, values: Mapping[str, Any]) -> str:
         """Which other policy is left alone."""

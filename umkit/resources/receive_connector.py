@@ -9,12 +9,14 @@ Source: vendor's chapter "Relay settings"; Microsoft's pages of New-ReceiveConne
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
+from umkit.channel import Channel
 from umkit.command import Command
 from umkit.kinds import BINDING, BOOL, ENUM, FLAGS, IP_RANGE, NAME, Kind, listof
 from umkit.ranges import ranges, same_place
-from umkit.resource import Property, Resource, State, Verb
+from umkit.resource import Done, Property, Resource, State, Verb
 from umkit.site import Site
 
 _GROUPS = Kind("permission groups", lambda value: FLAGS.normalise(value) - {"custom"}, unset=frozenset())
@@ -112,6 +114,14 @@ class ReceiveConnector(Resource):
             names |= set(self.granted)
         chosen = [prop for prop in self.properties if prop.name in names]
         return (Command("Set-ReceiveConnector", {"Identity": self.identity} | self._parameters(chosen)),)
+
+    def undo(self, done: Done, state: State, channel: Channel) -> tuple[Command, ...] | str:
+        """As any resource; ``Custom`` only tells of rights given one by one, and is not given back."""
+        before = dict(done.before)
+        if before.get("PermissionGroups") is not None:
+            groups = [each.strip() for each in str(before["PermissionGroups"]).split(",")]
+            before["PermissionGroups"] = ", ".join(each for each in groups if not ENUM.same(each, "Custom")) or "None"
+        return super().undo(replace(done, before=before), state, channel)
 
     def beside(self, other: Mapping[str, Any]) -> bool:
         """Whether a connector belongs to the same server."""

@@ -16,7 +16,7 @@ from umkit.channel import Channel
 from umkit.command import Command
 from umkit.errors import RemoteError
 from umkit.kinds import ENUM, INTEGER, NAME, Kind
-from umkit.resource import Absent, HostResource, Missed, Present, Property, State, Verb
+from umkit.resource import Absent, Done, HostResource, Missed, Present, Property, State, Verb
 from umkit.site import Site
 from umkit.windows import registry, xphone_host
 
@@ -66,6 +66,21 @@ class RegistryValue(HostResource):
             {"LiteralPath": self.name, "Name": self.key, "Value": self.wanted[self.key], "Type": self.wanted["Type"]},
         )
         return (Command("New-Item", {"Path": self.name}), set_value) if verb == "create" else (set_value,)
+
+    def undo(self, done: Done, state: State, channel: Channel) -> tuple[Command, ...] | str:
+        """The value as it was, or gone; the key too where the run made it and nothing else is in it."""
+        before = done.before.get(self.key)
+        if done.verb == "update" and before is not None:
+            now = state.values if isinstance(state, Present) else {}
+            given = {"Value": before, "Type": done.before.get("Type") or now.get("Type")}
+            return (Command("Set-ItemProperty", {"LiteralPath": self.name, "Name": self.key, **given}),)
+        if done.verb == "create":
+            names = [name for name in registry.value_names(channel, self.name) or () if not NAME.same(name, self.key)]
+            if not names and not registry.subkeys(channel, self.name):
+                return (Command("Remove-Item", {"LiteralPath": self.name, "Confirm": False}),)
+        if self.key == registry.DEFAULT:  # its raw name is empty, so no structured cmdlet finds it
+            return "no cmdlet removes the default value of a key; it is removed by hand in the registry editor"
+        return (Command("Remove-ItemProperty", {"LiteralPath": self.name, "Name": self.key, "Confirm": False}),)
 
     def carries(self, command: Command) -> Collection[str]:
         """A new key carries nothing yet."""

@@ -15,7 +15,7 @@ from umkit.command import Command
 from umkit.errors import AccessDenied, CommandHidden, ObjectNotFound, ParameterRefused, Refused, RemoteError
 from umkit.kinds import NAME, listof
 from umkit.permissions import ANY_RECIPIENT, anonymous, entries, listed, of
-from umkit.resource import Absent, Missed, Present, Property, Resource, State, Verb
+from umkit.resource import Absent, Done, Missed, Present, Property, Resource, State, Verb
 from umkit.resources.receive_connector import ReceiveConnector
 from umkit.site import Site
 
@@ -87,6 +87,12 @@ class RelayRight(Resource):
             "ExtendedRights": [ANY_RECIPIENT],
         }
         return (Command("Add-ADPermission", given),)
+
+    def undo(self, done: Done, state: State, channel: Channel) -> tuple[Command, ...] | str:
+        """The entry is removed as it was added, for the same trustee."""
+        added = done.commands[-1].parameters
+        given = {name: added[name] for name in ("Identity", "User", "ExtendedRights")}
+        return (Command("Remove-ADPermission", given | {"Confirm": False}),)
 
     def send(self, command: Command, changes: Sequence[Mapping[str, Any]], channel: Channel) -> None:
         """Send it; where the organisation knows the anonymous principal by another name, by its SID.

@@ -8,14 +8,15 @@ Source: vendor's chapter "EWS"; Microsoft's pages of New-RoleGroup and Add-RoleG
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from umkit.accounts import account_of
+from umkit.channel import Channel
 from umkit.command import Command
 from umkit.kinds import BOOL, IDENTITY, NAME, ListKind, listof
 from umkit.permissions import listed
-from umkit.resource import Absent, Present, Property, Resource, State, Verb
+from umkit.resource import Absent, Done, Present, Property, Resource, State, Verb
 from umkit.site import Site
 
 ROLE = "ApplicationImpersonation"
@@ -33,6 +34,10 @@ class ImpersonationRoleGroup(Resource):
     noun = "RoleGroup"
     title = "role group"
     way_out = "create the account first, or set ews.create_user in the customer file"
+    stays: ClassVar[Mapping[str, str]] = {
+        "Roles": "a role that was assigned to a role group of the customer's is taken away by hand "
+        "(Remove-ManagementRoleAssignment)"
+    }
     properties: ClassVar[tuple[Property, ...]] = (
         Property("Name", NAME, step="EWS-5"),
         Property("Roles", listof(IDENTITY, "at least"), step="EWS-5", wanted=(ROLE,)),
@@ -81,6 +86,15 @@ class ImpersonationRoleGroup(Resource):
                     Command("New-ManagementRoleAssignment" if new else "Add-RoleGroupMember", role if new else member)
                 )
         return tuple(sent)
+
+    def undo(self, done: Done, state: State, channel: Channel) -> tuple[Command, ...] | str:
+        """A new group is removed; from one that was there, the member is taken out and the others stay."""
+        if done.verb != "update":
+            return super().undo(done, state, channel)
+        members = state.values["Members"] if isinstance(state, Present) else []
+        added = listof(IDENTITY).missing(done.before["Members"], done.after["Members"])
+        others = [each for each in members if not any(IDENTITY.same(each, member) for member in added)]
+        return (Command("Update-RoleGroupMember", {"Identity": self.name, "Members": others, "Confirm": False}),)
 
     def carries(self, command: Command) -> Collection[str]:
         """Which property a command sets."""
@@ -134,3 +148,7 @@ class ImpersonationMembershipRemoved(Resource):
         """The list without the account."""
         others = state.values["Others"] if isinstance(state, Present) else []
         return (Command("Update-RoleGroupMember", {"Identity": self.name, "Members": others, "Confirm": False}),)
+
+    def undo(self, done: Done, state: State, channel: Channel) -> tuple[Command, ...] | str:
+        """The account becomes a member again."""
+        return (Command("Add-RoleGroupMember", {"Identity": self.name, "Member": self.member}),)

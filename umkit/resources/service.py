@@ -18,7 +18,7 @@ from umkit.channel import Channel
 from umkit.command import Command
 from umkit.errors import RemoteError, Unreadable
 from umkit.kinds import ENUM, Kind
-from umkit.resource import HostResource, Missed, Present, Property, State, Verb
+from umkit.resource import Done, HostResource, Missed, Present, Property, State, Verb
 from umkit.site import Site
 from umkit.windows import services, xphone_host
 from umkit.windows.accounts import account_kind, same_account
@@ -90,6 +90,29 @@ class Service(HostResource):
         elif "State" in names:
             commands.append(Command("Stop-Service", {"Name": name, **force(values), "Confirm": False}))
         return tuple(commands)
+
+    def undo(self, done: Done, state: State, channel: Channel) -> tuple[Command, ...] | str:
+        """Start mode and state as they were; a service that stopped along with this one is started again."""
+        before = dict(done.before)
+        if START_MODE.same(before.get("StartMode", ""), "Automatic"):
+            before["StartMode"] = "Automatic"  # as Set-Service calls it
+        if ENUM.same(before.get("State"), "Stopped") and isinstance(state, Present):
+            name = str(state.values.get("Name") or self.name)
+            state = Present({**state.values, "DependentServices": services.dependents(channel, name)})
+        commands = super().undo(replace(done, before=before), state, channel)
+        if isinstance(commands, str) or not ENUM.same(before.get("State"), "Running"):
+            return commands
+        return (*commands, *(Command("Start-Service", {"Name": name}) for name in self._stopped_along(done, channel)))
+
+    def _stopped_along(self, done: Done, channel: Channel) -> list[str]:
+        first, last = "service ", f" on {self.host}"
+        along = [
+            str(change["object"]).removeprefix(first).removesuffix(last)
+            for change in done.changes
+            if change["object"] != self.label and change.get("after") == "Stopped"
+        ]
+        rows = {name: services.service(channel, name, fresh=True) or {} for name in dict.fromkeys(along)}
+        return [name for name, row in rows.items() if ENUM.same(row.get("State"), "Stopped")]
 
     def carries(self, command: Command) -> Collection[str]:
         """The property that each of two commands sets."""

@@ -73,6 +73,10 @@ class ServiceRestart(Service):
     patience = 900.0
     #: Restart-Service -Force starts again what it stopped (?).
     along = "these depend on it and are restarted as well"
+    follows = True
+    stays: ClassVar[Mapping[str, str]] = {
+        "Started": "a restart is not undone; settings that are taken back hold from the next restart on"
+    }
 
     def __init__(self, name: str, host: str, changed: datetime | None, what: str) -> None:
         super().__init__(name, host, Started=After(changed, what))

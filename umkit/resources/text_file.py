@@ -14,7 +14,7 @@ from umkit.channel import Channel
 from umkit.command import Command, FileContent
 from umkit.errors import RemoteError, Unreadable
 from umkit.kinds import ENUM
-from umkit.resource import Absent, HostResource, Missed, Present, Property, State, Verb
+from umkit.resource import Absent, Done, HostResource, Missed, Present, Property, State, Verb
 from umkit.site import Site
 from umkit.windows import files, xphone_host
 from umkit.xml_bytes import Place, XmlError, value_of, with_value
@@ -98,10 +98,29 @@ class TextFile(HostResource):
         """A backup changes nothing yet."""
         return {self.properties[0].name} if command.name == "Set-Content" else ()
 
+    def undo(self, done: Done, state: State, channel: Channel) -> tuple[Command, ...] | str:
+        """The backup copied back, or the file removed that the run made; only while it is as the run wrote it."""
+        written = next(each for each in reversed(done.commands) if each.name == "Set-Content").parameters["Value"]
+        now = state.values["Content"] if isinstance(state, Present) else b""
+        if str(FileContent(now)) != written:  # a record keeps only its length and hash
+            return "the file was changed since, elsewhere than in this value"
+        copies = [change for change in done.changes if change["object"] != self.label and change["before"] is None]
+        if not copies:
+            return (Command("Remove-Item", {"LiteralPath": self.name, "Confirm": False}),)
+        backup = str(copies[0]["object"]).removesuffix(f" on {channel.endpoint.name}")
+        self._before = str(copies[0]["after"])
+        if files.file_hash(channel, backup) != self._before:
+            return f"the backup {backup} is missing, or no longer what was copied"
+        return (Command("Copy-Item", {"LiteralPath": backup, "Destination": self.name, "Force": True}),)
+
     def send(self, command: Command, changes: Sequence[Mapping[str, Any]], channel: Channel) -> None:
-        """Make the backup, or write the file: with hashes before and after, and put back where they differ."""
-        if command.name == "Copy-Item":
+        """Make or put back the backup, or write the file: with hashes before and after, put back where they differ."""
+        if command.name == "Copy-Item" and command.parameters["Destination"] == self.name:
+            files.put_back(channel, command, self._before, changes)
+        elif command.name == "Copy-Item":
             files.back_up(channel, self.name, self._before, command)
+        elif command.name == "Remove-Item":
+            channel.change(command, changes)
         elif self._before:
             files.replace(channel, self.name, self._before, command, changes)
         else:

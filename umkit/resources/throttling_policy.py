@@ -26,6 +26,7 @@ class ThrottlingPolicy(Resource):
     noun = "ThrottlingPolicy"
     title = "throttling policy"
     way_out = "choose another name for the policy: sessions.policy in the customer file"
+    undo_remark = "a limit that was inherited gets the inherited value as its own; Exchange does not show which were"
     properties: ClassVar[tuple[Property, ...]] = (
         Property("Name", NAME, step="LIM-3"),
         Property("RCAMaxConcurrency", UNLIMITED, step="LIM-3", wanted="Unlimited"),

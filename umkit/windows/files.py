@@ -162,6 +162,17 @@ def replace(channel: Channel, path: str, before: str, write: Command, changes: C
         )
 
 
+def put_back(channel: Channel, copy: Command, expected: str, changes: Changes) -> None:
+    """Copy a backup over its file, and compare the hash.
+
+    Raises ``VerifyFailed`` when the file does not have the backup's bytes afterwards.
+    """
+    channel.change(copy, changes)
+    path = copy.parameters["Destination"]
+    if (found := file_hash(channel, path)) != expected:
+        raise VerifyFailed(f"{path} was put back, but has other content", seen=found, expected=expected)
+
+
 def _unchanged(channel: Channel, path: str, before: str) -> None:
     now = file_hash(channel, path)
     if now != before:

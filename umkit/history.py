@@ -1,0 +1,221 @@
+"""What a run did, object by object, as its journal tells it.
+
+Every changing command's intent names the resource that it was made for. What one run did to one object, in however
+many commands, is one :class:`Deed` with the state before the first and after the last of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from umkit import proof, record
+from umkit.command import Command
+from umkit.errors import RecordError, UmkitError, UsageError
+from umkit.journal import read
+from umkit.resource import Done, Property, Resource, Verb
+
+#: Modes whose runs change something.
+CHANGING = ("apply", "rollback", "interactive")
+
+
+@dataclass
+class Deed:
+    """What one run did to one object.
+
+    Arguments:
+        chapter: the chapter of its first command.
+        step: the step of its first command.
+        label: the object.
+        endpoint: the endpoint's name.
+        intents: the journal's intents, oldest first, without those that the server never took.
+        lost: whether the answer to one of them was lost.
+        why: why its resource cannot be made again; empty where it can.
+    """
+
+    chapter: str
+    step: str
+    label: str
+    endpoint: str
+    intents: list[Mapping[str, Any]] = field(default_factory=list)
+    resources: list[Resource] = field(default_factory=list)
+    lost: bool = False
+    why: str = ""
+
+    @property
+    def steps(self) -> list[str]:
+        """The steps that had a part in it."""
+        return list(dict.fromkeys(str(intent.get("step")) for intent in self.intents))
+
+    @property
+    def resource(self) -> Resource:
+        """The resource that the object is read and put back with."""
+        named = {change["property"] for change in self.changes if change["object"] == self.label}
+        return next((each for each in self.resources if named - set(each.stays)), self.resources[0])
+
+    @property
+    def changes(self) -> list[Mapping[str, Any]]:
+        """Every change that the intents announce, oldest first."""
+        return [change for intent in self.intents for change in intent.get("changes", ())]
+
+    def property_named(self, name: str) -> Property | None:
+        """A property by its name, of any of the resources that had a part in it."""
+        return next((prop for each in self.resources for prop in each.properties if prop.name == name), None)
+
+    def done(self) -> Done:
+        """The state before the first command and after the last one."""
+        verbs = [str(intent.get("resource", {}).get("verb")) for intent in self.intents]
+        before: dict[str, Any] = {}
+        after: dict[str, Any] = {}
+        whole: Mapping[str, Any] | None = None
+        for change in self.changes:
+            if change["object"] != self.label:
+                continue
+            if change["property"] == "*":
+                if whole is None and not after and isinstance(change["before"], Mapping):
+                    whole = change["before"]
+                after.clear()
+                continue
+            before.setdefault(change["property"], change["before"])
+            after[change["property"]] = change["after"]
+        verb: Verb = "create" if verbs[0] == "create" else "update"
+        if verb != "create" and whole is not None:
+            verb, before = "replace", dict(whole)
+        return Done(verb, before, after, [command_of(intent) for intent in self.intents], self.changes)
+
+
+def deeds(events: Iterable[Mapping[str, Any]], chapters: Collection[str] = ()) -> list[Deed]:
+    """What a run did, the object that it began with last first.
+
+    Arguments:
+        events: the run's journal.
+        chapters: only what these chapters did; everything without any.
+    """
+    found: dict[tuple[str, ...], Deed] = {}
+    for intent, outcome in _sent(events):
+        if chapters and intent.get("chapter") not in chapters:
+            continue
+        told = intent.get("resource") or {}
+        resource, why = None, "the record does not say which resource it was made for"
+        if told:
+            try:
+                resource, why = recall(told), ""
+            except UmkitError as error:
+                why = f"{error.what}: {error.seen}"
+        changes = intent.get("changes") or [{"object": intent.get("powershell", ""), "property": "*", "after": "?"}]
+        label = resource.label if resource else str(changes[0]["object"])
+        key = (str(intent["endpoint"]), label, _family(resource))
+        deed = found.setdefault(key, Deed(str(intent["chapter"]), str(intent["step"]), label, key[0], why=why))
+        deed.intents.append(intent)
+        deed.lost |= outcome != "done"
+        if resource is not None:
+            deed.resources.append(resource)
+    return [deed for deed in reversed(found.values()) if not _came_and_went(deed)]
+
+
+def recall(told: Mapping[str, Any]) -> Resource:
+    """The resource that an intent names, made again.
+
+    Raises ``RecordError`` when there is no such resource, or it is not made like that.
+    """
+    module, _, name = str(told.get("class", "")).partition(".")
+    try:
+        if not module.isidentifier():
+            raise ValueError(f"{module} is no module of the resources")
+        kind = getattr(import_module(f"umkit.resources.{module}"), name)
+        if not (isinstance(kind, type) and issubclass(kind, Resource)):
+            raise ValueError(f"{name} is no resource")
+        return kind(**told["given"])
+    except (ImportError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RecordError(
+            "the resource that the record names cannot be made again", seen=f"{told.get('class')}: {error}"
+        ) from error
+
+
+def command_of(intent: Mapping[str, Any]) -> Command:
+    """An intent's command, without the domain controller of its run."""
+    command = Command.from_json(intent["command"])
+    parameters = {name: value for name, value in command.parameters.items() if name != "DomainController"}
+    return Command(command.name, parameters, command.arguments)
+
+
+def find(records: Path, customer: str, run: str | None = None) -> Path:
+    """The record of a run of one customer; without its name the customer's newest apply.
+
+    Arguments:
+        records: the folder of all records.
+        customer: the customer's name.
+        run: the run's id, the beginning of one that no other has, or the record's path.
+
+    Raises ``UsageError`` when there is none, or it is another customer's.
+    """
+    home = Path(records) / customer
+    if run is not None:
+        folder = proof.find(run if "/" in run or "\\" in run else f"{customer}/{run}", records)
+        if folder.parent.name != customer:
+            raise UsageError(f"{folder.name} is a run of {folder.parent.name}, not of {customer}")
+        return folder
+    runs = [
+        one for one in record.listing(records) if one.customer == customer and one.mode == "apply" and not one.problem
+    ]
+    if not runs:
+        raise UsageError(f"{customer} has no record of an apply", where={"folder": str(home)})
+    return runs[0].folder
+
+
+def untrue(folder: Path) -> list[str]:
+    """What speaks against believing a record's journal; nothing where it is as it was written.
+
+    A run that was killed leaves no manifest, and perhaps half a last line: that alone is no reason.
+    """
+    sealed = (folder / record.MANIFEST).is_file()
+    found = [finding for finding in record.verify(folder) if not finding.explained]
+    found = [finding for finding in found if finding.startswith((record.JOURNAL, record.MANIFEST))]
+    if not sealed:
+        lines = (folder / record.JOURNAL).read_bytes().splitlines()
+        last = f"{record.JOURNAL} line {len(lines)}:"
+        found = [finding for finding in found if not finding.startswith((record.MANIFEST, last))]
+    return [str(finding) for finding in found]
+
+
+def events_of(folder: Path) -> list[dict[str, Any]]:
+    """The events of a record that can be believed.
+
+    Raises ``RecordError`` when the record was changed after it was written.
+    """
+    if problems := untrue(folder):
+        raise RecordError(
+            f"the record of {folder.name} was changed after it was written",
+            where={"file": str(folder)},
+            seen="; ".join(problems[:3]),
+            next="take a copy of the record that is whole; nothing is taken back on the word of this one",
+        )
+    return read(folder / record.JOURNAL)
+
+
+def _sent(events: Iterable[Mapping[str, Any]]) -> Sequence[tuple[Mapping[str, Any], str]]:
+    """Changing commands that the server took or may have taken, each with its outcome."""
+    sent: list[tuple[Mapping[str, Any], str]] = []
+    waiting: dict[str, int] = {}
+    for event in events:
+        if event["event"] == "intent" and event.get("mutating"):
+            waiting[str(event.get("id"))] = len(sent)
+            sent.append((event, "unknown"))
+        elif event["event"] == "outcome" and (place := waiting.pop(str(event.get("intent")), None)) is not None:
+            sent[place] = (sent[place][0], str(event.get("outcome")))
+    return [(intent, outcome) for intent, outcome in sent if outcome in ("done", "unknown")]
+
+
+def _came_and_went(deed: Deed) -> bool:
+    """Whether it was a temporary file of the kit's own."""
+    last = deed.changes[-1:] if not deed.resources else []
+    return bool(last) and last[0]["property"] == "*" and last[0]["after"] is None
+
+
+def _family(resource: Resource | None) -> str:
+    """What two classes have in common that read the same object in the same way."""
+    kinds = [kind for kind in type(resource).__mro__ if issubclass(kind, Resource)]
+    return kinds[-2].__name__ if resource is not None else ""
