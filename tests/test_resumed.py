@@ -78,9 +78,12 @@ def test_what_is_neither_is_told_with_its_value(place: Place) -> None:
     broken_off(first.record, after_mutations=1)
     [one] = unanswered(first.record.parent)
     name = one.intent["changes"][0]["object"].removeprefix("remote domain ")
-    assert one.intent["changes"][0]["property"] == "AutoForwardEnabled"
-    place.somebody("Set-RemoteDomain", Identity=name, AutoForwardEnabled=True)
-    assert looked_up(place) == ["it did not take effect"]
+    assert one.intent["changes"][0]["property"] == "CharacterSet"
+    place.somebody("Set-RemoteDomain", Identity=name, CharacterSet="utf-8")
+    with record.create(place.records, place.inputs, mode="apply", chapters=[]) as kept:
+        [answer] = reconcile(place.inputs, kept.journal, place.records, lab=place.lab.describe())
+    assert answer.found == "neither as before nor as wanted"
+    assert "CharacterSet = utf-8" in answer.seen
     assert looked_up(place) == []  # once it is told, it is told
 
 
