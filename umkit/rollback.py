@@ -8,24 +8,22 @@ beforehand. Every command goes the way of an apply: intent, command, outcome, re
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from umkit import record
-from umkit.channel import Channel
 from umkit.chapters import chapter as chapter_info
-from umkit.errors import OutcomeUnknown, ParameterRefused, UmkitError, VerifyFailed
 from umkit.headless.results import RunSummary, judge
 from umkit.headless.run import write_handover
 from umkit.history import deeds, events_of, find
 from umkit.journal import Journal, read
-from umkit.outcome import Result, StepOutcome, worst
+from umkit.outcome import Result, worst
 from umkit.site import Site
-from umkit.undoing import Undoing, announced, channel_of, differences, only, plan, values_left
+from umkit.takeback import take_back
+from umkit.undoing import Undoing, plan
 
 if TYPE_CHECKING:
     from umkit.customer import CustomerFile
@@ -71,13 +69,12 @@ def rollback(
         kept.journal.append("rollback", of=folder.name, sha256=source, dry_run=dry_run)
         site = Site(inputs, chapter="rollback", journal=kept.journal, records=home, described=lab)
         try:
-            going = _Rollback(site, kept.journal, say)
             planned = [plan(deed, site) for deed in found]
             for undoing in planned:
                 kept.journal.append("planned", **undoing.as_event())
                 say(str(undoing))
             send = not dry_run and any(undoing.commands for undoing in planned) and agree()
-            going.carry_out(planned, send=send)
+            _carry_out(planned, site, kept.journal, say, send=send)
         except BaseException:
             _end(kept, touched, worst_at_least="failed")
             raise
@@ -95,107 +92,19 @@ def _end(kept: Record, chapters: Sequence[str], *, worst_at_least: Result = "ok"
     return RunSummary(kept.run, kept.customer, "rollback", result, kept.folder, ended, signed=signed)
 
 
-class _Rollback:
-    """A rollback under way."""
-
-    def __init__(self, site: Site, journal: Journal, say: Callable[[str], None]) -> None:
-        self._site = site
-        self._journal = journal
-        self._say = say
-
-    def carry_out(self, planned: Sequence[Undoing], *, send: bool) -> None:
-        """Do the plan, object by object, and write down what became of each."""
-        journal, chapter = self._journal, ""
+def _carry_out(
+    planned: Sequence[Undoing], site: Site, journal: Journal, say: Callable[[str], None], *, send: bool
+) -> None:
+    """Do the plan, object by object, and write down what became of each."""
+    for chapter, undoings in groupby(planned, key=lambda undoing: undoing.deed.chapter):
+        journal.append("chapter-start", chapter=chapter)
         results: list[Result] = []
-        for undoing in [*planned, None]:
-            if chapter and (undoing is None or undoing.deed.chapter != chapter):
-                journal.append("chapter-end", chapter=chapter, result=worst(results))
-            if undoing is None:
-                break
-            if undoing.deed.chapter != chapter:
-                chapter, results = undoing.deed.chapter, []
-                journal.append("chapter-start", chapter=chapter)
+        for undoing in undoings:
             begun = time.monotonic()
-            out = undoing.out
-            try:
-                if send and undoing.commands:
-                    out = self._take_back(undoing)
-            finally:
-                out.seconds = time.monotonic() - begun
-                results.append(out.result)
-                journal.append("step", chapter=chapter, **out.as_event())
+            out = take_back(undoing, site) if send and undoing.commands else undoing.out
+            out.seconds = time.monotonic() - begun
+            results.append(out.result)
+            journal.append("step", chapter=chapter, **out.as_event())
             if send:
-                self._say(f"{out.step} {undoing.deed.label}: {out.summary}")
-
-    def _take_back(self, undoing: Undoing) -> StepOutcome:
-        """Send the commands of one plan, if it is still the same, and read back."""
-        planned, undoing = undoing, plan(undoing.deed, self._site)
-        out = undoing.out
-        if undoing.commands != planned.commands or undoing.done is None:
-            undoing.find("differs", "it has changed since the plan was shown, so it was left alone", "roll back again")
-            out.result = worst([out.result, "differs"])
-            return out
-        deed, channel = undoing.deed, channel_of(undoing.deed, self._site)
-        before = len(channel.taken)
-        try:
-            with channel.serving(deed.resource.reference() | {"verb": undoing.verb}):
-                self._send(undoing, channel)
-            out.changes = len(undoing.done.after)
-            out.result = worst(["changed", *(finding.result for finding in out.findings)])
-        except UmkitError as error:
-            out.error = error.at(customer=self._site.inputs.customer.name, step=deed.step)
-            out.result = "unknown" if isinstance(error, OutcomeUnknown) else "failed"
-        finally:
-            channel.cancel.clear()
-            out.commands, out.would = [command for command, _ in channel.taken[before:]], []
-        return out
-
-    def _send(self, undoing: Undoing, channel: Channel) -> None:
-        deed, done = undoing.deed, undoing.done
-        assert done is not None
-        resource = deed.resource
-        for command in undoing.commands:
-            try:
-                resource.send(command, announced(command, undoing), channel)
-            except ParameterRefused:
-                if done.verb != "update" or len(done.after) == 1:
-                    raise
-                self._one_by_one(undoing, channel)
-                break
-            except OutcomeUnknown as lost:
-                if differences(undoing, channel):
-                    raise
-                channel.note("found", about=lost.what, found="as wanted", differences=[])
-                channel.took(command, announced(command, undoing))
-                break
-        self._read_back(undoing, channel)
-
-    def _one_by_one(self, undoing: Undoing, channel: Channel) -> None:
-        """Set each property by itself: one value that is refused now must not hold up the others."""
-        deed, whole = undoing.deed, undoing.done
-        assert whole is not None
-        refused: ParameterRefused | None = None
-        for name in whole.after:
-            part = replace(whole, before=only(whole.before, {name: 0}), after=only(whole.after, {name: 0}))
-            commands = deed.resource.undo(part, undoing.state, channel)
-            for command in commands if isinstance(commands, tuple) else ():
-                try:
-                    deed.resource.send(command, announced(command, replace(undoing, done=part)), channel)
-                except ParameterRefused as error:
-                    refused = error
-        if refused is not None:
-            raise refused
-
-    def _read_back(self, undoing: Undoing, channel: Channel) -> None:
-        wait = self._site.inputs.run.replication_wait
-        until, pause, pauses = time.monotonic() + wait, 0.1, threading.Event()
-        while differs := differences(undoing, channel):
-            if time.monotonic() + pause > until:
-                raise VerifyFailed(
-                    f"{undoing.deed.label} was taken back, but reads back otherwise",
-                    seen="; ".join(differs),
-                    next="look at it by hand: replication may be late, or something else sets this",
-                )
-            pauses.wait(pause)
-            pause = min(pause * 2, 3.0)
-        channel.note("left", object=undoing.deed.label, values=values_left(undoing))
+                say(f"{out.step} {undoing.deed.label}: {out.summary}")
+        journal.append("chapter-end", chapter=chapter, result=worst(results))
