@@ -29,6 +29,7 @@ from umkit.handover.pdf import as_pdf
 from umkit.handover.words import Words, catalog
 from umkit.journal import Journal
 from umkit.keys import SigningKey
+from umkit.outcome import WORDS
 from umkit.record import seal
 from umkit.sealing import sign
 
@@ -397,6 +398,15 @@ def texts_of(node: ast.expr) -> list[str]:
     if isinstance(node, ast.JoinedStr):
         return ["".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)]
     return [*texts_of(node.body), *texts_of(node.orelse)] if isinstance(node, ast.IfExp) else []
+
+
+@pytest.mark.parametrize("said", WORDS.values())
+def test_what_became_of_an_earlier_run_is_said_in_german(said: str) -> None:
+    text = f"02-message-formats (Message formats): apply on 2026-11-22: {said} (record 20261122-200408-apply)"
+    assert Words("de").recorded("value", said) != said
+    german = Words("de").recorded("finding", text)
+    assert "apply am 22.\u00a0November\u00a02026: " in german
+    assert said not in german
 
 
 def test_half_a_translation_is_none() -> None:

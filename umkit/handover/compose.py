@@ -121,7 +121,7 @@ def _left(facts: RunFacts, words: Words) -> Iterator[Block]:
                         Span(step.id, "code"),
                         Span(_(step.title)),
                         Span(places.get(step.where, "")),
-                        Span(_action(step, words)),
+                        Span(_action(step, facts.customer, words)),
                     )
                 )
                 for step in steps
@@ -154,7 +154,7 @@ def _left(facts: RunFacts, words: Words) -> Iterator[Block]:
         yield Table((_("Step"), _("About"), _("Where"), _("Next action")), rows, (2, 5, 3, 9))
 
 
-def _action(step: StepFacts, words: Words) -> str:
+def _action(step: StepFacts, customer: str, words: Words) -> str:
     """The next actions of a step, each once; what was found, where no action is named."""
     _ = words.text
     bad = [seen for seen in step.findings if seen.result not in ("ok", "changed")]
@@ -162,7 +162,7 @@ def _action(step: StepFacts, words: Words) -> str:
     if step.error:
         nexts.append(_said(step.error, words))
     if step.result == "differs" and not nexts:
-        nexts.append(_("bring it to the wanted state: umkit apply"))
+        nexts.append(_("bring it to the wanted state: umkit apply {customer}", customer=customer))
     return "\n".join(dict.fromkeys(nexts or [words.recorded("finding", seen.text) for seen in bad]))
 
 

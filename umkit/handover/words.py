@@ -130,9 +130,11 @@ class Words:
         return None
 
     def _inner(self, name: str, value: str) -> str:
-        """What stands in a hole: an object, a value, a title, or a sentence of its own."""
+        """What stands in a hole: an object, a value, a title, a day, or a sentence of its own."""
         if name == "title":
             return self.text(value)
+        if name == "when":
+            return self.day(value)
         contexts = ("object", "value", "finding") if name in _SENTENCES else ("object", "value")
         said = (self._said(context, value) for context in contexts)
         return next((text for text in said if text is not None), value)
