@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import json
 import re
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from babel.messages.extract import extract
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from umkit import handover
 from umkit.attestation import attest
@@ -24,7 +28,10 @@ from umkit.errors import RecordError, UsageError
 from umkit.handover.pdf import as_pdf
 from umkit.handover.words import Words, catalog
 from umkit.journal import Journal
+from umkit.keys import SigningKey
+from umkit.outcome import WORDS
 from umkit.record import seal
+from umkit.sealing import sign
 
 HOSTILE = """</script><script>alert(1)</script>'"#image("/etc/passwd") $x$ \\ {{7*7}} *b* @x [y] {thing}: ü\u202e"""
 PACKAGE = Path(handover.__file__).parent
@@ -114,6 +121,8 @@ def test_a_change_is_told_with_before_after_command_and_undo(changed: Path) -> N
     for text in ("remote domain fax", "AutoReplyEnabled", "True", "False", "Set-RemoteDomain -Identity 'fax'"):
         assert text in page
     assert "These are set back to the value they had before" in page
+    assert "umkit rollback acme --run 20261122-170501-apply --dry-run" in page
+    assert "Nothing that was changed in this run is of that kind." in page
     assert "1 property of 1 object" in page
     assert "Nothing is left to do." in page
     assert "umkit records verify 20261122-170501-apply" in page
@@ -131,7 +140,7 @@ def test_it_needs_neither_network_nor_script(changed: Path) -> None:
 
 def test_parts_with_nothing_to_say_are_left_out(changed: Path) -> None:
     headings = re.findall(r"<h3>(.*?)</h3>", handover.made(changed))
-    assert headings == ["In short", "What was changed", "How to undo it", "Commands that were sent"]
+    assert headings == ["What was changed", "How to undo it", "Commands that were sent"]
     assert "left to do</h2>" not in handover.made(changed)
 
 
@@ -155,7 +164,8 @@ def test_what_was_created_removed_and_restarted(tmp_path: Path) -> None:
     )
     page = Page(handover.made(run.end())).text
     undo = page[page.index("How to undo it") : page.index("Commands that were sent")]
-    assert re.search(r"remove them:\s+a\.xml\.bak\s+remote domain new\s+These", undo)  # newest first
+    made = r"remove them:\s+StepObject\s+FMT-0a\.xml\.bak\s+FMT-0remote domain new\s+These"
+    assert re.search(made, undo)  # newest first
     assert re.search(r"a\.xml\s*Advise\s*\(to be removed: it was not there\)", undo)  # the value, never its file
     assert "DomainName = old.example" in undo
     assert "Guid" not in undo
@@ -261,7 +271,7 @@ def test_risks_and_consents(tmp_path: Path) -> None:
     )
     page = Page(handover.made(run.end("ok"))).text
     assert re.search(r"in clear on port 143\.\s*Ms Admin", page)
-    assert re.search(r"services may be restarted\s*Mr Boss\s*until 2026-12-01", page)
+    assert re.search(r"services may be restarted\s*Mr Boss\s*until 1\u00a0December\u00a02026", page)
 
 
 def test_write_puts_it_into_the_record_before_the_seal(changed: Path) -> None:
@@ -277,6 +287,136 @@ def test_write_puts_it_into_the_record_before_the_seal(changed: Path) -> None:
 
 def test_the_same_record_gives_the_same_pdf(changed: Path) -> None:
     assert handover.made_pdf(changed, "de") == handover.made_pdf(changed, "de")
+
+
+def test_the_first_page_tells_what_was_changed_checked_left_and_accepted(tmp_path: Path) -> None:
+    run = Run(tmp_path, imap4={"login_type": "PlainTextLogin", "port": 143})
+    run.sent("FMT-1", ("remote domain fax", "CharacterSet", "", "iso-8859-1"))
+    run.step("FMT-1", "changed")
+    run.step("FMT-2", "failed", error={"what": "no connection to the server", "where": {"host": "EX01"}})
+    run.journal.append("chapter-end", chapter="02-message-formats", result="failed", error={"what": "it broke"})
+    run.journal.close()
+    facts = handover.gather(run.folder)
+    for language, told in (
+        ("en", ("1 step failed.", "8 steps were not reached.", "Nobody has accepted it yet.", "EX01")),
+        (
+            "de",
+            ("1 Schritt ist fehlgeschlagen.", "8 Schritte wurden nicht erreicht.", "Noch hat es niemand akzeptiert."),
+        ),
+    ):
+        document = handover.compose(facts, language)
+        cover = json.dumps([asdict(block) for block in document.cover], ensure_ascii=False)
+        assert all(text in cover for text in told[:3])
+    page = Page(handover.made(run.folder, "de")).text
+    assert "FMT-0, FMT-3, FMT-4, FMT-5, FMT-6, FMT-7, FMT-8, FMT-9" in page
+    assert "keine Verbindung zum Server" in page
+    assert "wo: Host EX01" in page
+
+
+def test_a_chapter_that_ended_well_missed_no_step(changed: Path) -> None:
+    assert handover.gather(changed).missed == []
+
+
+def test_the_page_can_be_read_aloud(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for step in ("FMT-4", "FMT-5"):
+        run.sent(step, ("remote domain fax", "X", 1, 2), ("remote domain fax", "Y", 1, 2))
+        run.step(step, "changed")
+    page = Page(handover.made(run.end(), "de"))
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    scopes = {attributes.get("scope") for tag, attributes in page.tags if tag == "th"}
+    assert scopes == {"col", "row", "rowgroup"}
+    assert page.text.count("Remotedomäne fax") == 6  # no line has to be read together with the one above it
+    assert all(attributes.get("lang") == "de" for tag, attributes in page.tags if tag == "html")
+
+
+def test_every_colour_is_dark_enough_on_white() -> None:
+    css = (PACKAGE.parent / "templates" / "handover" / "handover.css").read_text("utf-8")
+    colours = set(re.findall(r"(?:(?<![-\w])color|--ink|--dim|--accent): (#[0-9a-f]{6})", css))
+    assert len(colours) >= 7
+    for colour in colours:
+        parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+        assert 0.91 / (light + 0.05) >= 4.5, colour  # on the soft grey behind a group's head, at its lightest 0.91
+
+
+def test_letters_that_no_own_font_has(tmp_path: Path) -> None:
+    run = Run(tmp_path, title="Müller \u05d0")
+    run.sent("FMT-4", ("\ud83d\ude42 \u5f20 \u0645\u0631", "X", "\ud83d", "a\u202eb\x00"), text="Set-X \u202egr")
+    run.step("FMT-4", "changed")
+    folder = run.end()
+    page = handover.made(folder)
+    assert "\U0001f642 \u5f20" in page
+    assert "a‹U+202E›b‹U+0000›" in page
+    assert not set("\u202e\ud83d\x00") & set(page)
+    assert "Müller \u05d0\u200e · " in page
+    page.encode("utf-8")
+    assert handover.made_pdf(folder).startswith(b"%PDF")
+
+
+def test_the_pdf_says_its_language_and_title(changed: Path) -> None:
+    data = handover.made_pdf(changed, "de")
+    assert re.search(rb"/Lang ?\(de\)", data)
+    assert b"/Outlines" in data
+    assert b"/MarkInfo" in data
+
+
+def test_an_acceptance_is_shown_with_the_command_that_checks_it(changed: Path) -> None:
+    seal(changed)
+    sign(changed, SigningKey(Ed25519PrivateKey.generate(), "Dr. Admin"), role="acceptance")
+    page = Page(handover.made(changed, "de")).text
+    assert re.search(r"Abnahme durch den Kunden\s*Dr\. Admin\s*\d+\.\u00a0\w+\u00a02\d{3}, [\d:]{8}\u00a0UTC", page)
+    assert "-s signature-acceptance.sshsig < manifest.json" in page
+    assert "-s signature.sshsig" not in page
+
+
+def test_what_the_connection_says_is_said_in_german() -> None:
+    words = Words("de")
+    texts = error_texts(PACKAGE.parent / "remoting" / "faults.py")
+    assert len(texts) > 30
+    for text in texts:
+        words.recorded("finding", text)
+    assert words.untranslated == set()
+
+
+def error_texts(path: Path) -> set[str]:
+    """What errors raised in a module say and advise; a value in them is written X."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and any(word.arg == "where" for word in node.keywords):
+            said = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "next")]
+            found |= {text for part in said for text in texts_of(part)}
+    return {text for text in found if text}
+
+
+def texts_of(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.Constant):
+        return [str(node.value)]
+    if isinstance(node, ast.JoinedStr):
+        return ["".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)]
+    return [*texts_of(node.body), *texts_of(node.orelse)] if isinstance(node, ast.IfExp) else []
+
+
+@pytest.mark.parametrize("said", WORDS.values())
+def test_what_became_of_an_earlier_run_is_said_in_german(said: str) -> None:
+    text = f"02-message-formats (Message formats): apply on 2026-11-22: {said} (record 20261122-200408-apply)"
+    assert Words("de").recorded("value", said) != said
+    german = Words("de").recorded("finding", text)
+    assert "apply am 22.\u00a0November\u00a02026: " in german
+    assert said not in german
+
+
+def test_half_a_translation_is_none() -> None:
+    words = Words("de")
+    text = "remote domain fax: something that nobody knows"
+    assert words.recorded("finding", text) == text
+    assert text in words.untranslated
+    assert words.recorded("finding", "remote domain fax: everything that the page asks for is as wanted").startswith(
+        "Remotedomäne fax: alles"
+    )
 
 
 def test_a_record_that_says_nothing(tmp_path: Path) -> None:
@@ -334,7 +474,7 @@ def _ids(id: Any) -> tuple[str, ...]:
         (
             "value",
             "after 2026-11-22 18:35:41 UTC: policy assigned",
-            "nach 2026-11-22 18:35:41 UTC: Richtlinie zugewiesen",
+            "nach 22.\u00a0November\u00a02026, 18:35:41\u00a0UTC: Richtlinie zugewiesen",
         ),
         (
             "finding",
@@ -349,7 +489,7 @@ def test_recorded_text_in_german(context: str, text: str, german: str | None) ->
     words = Words("de")
     assert words.recorded(context, text) == (german or text)
     assert (text in words.untranslated) == (german is None)
-    assert Words("en").recorded(context, text) == text
+    assert Words("en").recorded(context, text) == Words("en").stamped(text)
 
 
 def test_another_language() -> None:

@@ -6,13 +6,11 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from umkit.handover.document import Block, Code, Heading, Listing, Paragraph, Picture, Row, Span, Table
-from umkit.handover.facts import Change, ChapterFacts, RunFacts, Sent, StepFacts
+from umkit.handover.document import Block, Code, Heading, Paragraph, Picture, Row, Span, Table
+from umkit.handover.facts import Change, ChapterFacts, RunFacts, StepFacts
+from umkit.handover.undo import chapter_undoing, shortened
 from umkit.handover.words import Words
 from umkit.outcome import Result
-
-#: Characters of a command that are printed; a file's bytes would fill pages, and the journal has them all.
-LONGEST = 1200
 
 _PICTURES = {
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -34,7 +32,7 @@ def chapter_blocks(chapter: ChapterFacts, facts: RunFacts, words: Words) -> Iter
     yield from _part(_("What was checked"), _checked(chapter, words))
     yield from _part(_("What a person attested"), _attested(chapter, words))
     yield from _part(_("What is open or blocked"), _left(chapter, words))
-    yield from _part(_("How to undo it"), _undo(chapter, words))
+    yield from _part(_("How to undo it"), chapter_undoing(chapter, words))
     yield from _part(_("Commands that were sent"), _commands(chapter, words))
 
 
@@ -92,11 +90,11 @@ def _changed(chapter: ChapterFacts, words: Words) -> Iterator[Block]:
                 thing = words.recorded("object", change.object)
                 before = _("see how to undo it") if change.removed else words.recorded("value", change.before)
                 after = words.recorded("value", change.after)
-                cells = (Span("" if thing == last else thing), Span(_property(change, words)))
+                cells = (Span(thing, "dim" if thing == last else ""), Span(_property(change, words)))
                 rows.append(Row((*cells, Span(before, "dim"), Span(after))))
                 last = thing
             if not one.changes:
-                rows.append(Row((Span(one.endpoint), Span(""), Span(""), Span(_shortened(one, words)[0], "code"))))
+                rows.append(Row((Span(one.endpoint), Span(""), Span(""), Span(shortened(one, words)[0], "code"))))
     if rows:
         yield Table((_("Object"), _("Property"), _("Before"), _("After")), rows, (7, 5, 5, 5))
     if chapter.momentary:
@@ -115,7 +113,7 @@ def _differences(chapter: ChapterFacts, words: Words) -> Iterator[Block]:
         for entry in step.differences:
             thing = words.recorded("object", entry["object"])
             shown = [words.recorded("value", entry[key]) for key in ("now", "wanted")]
-            cells = [Span("" if thing == last else thing), Span(entry["property"]), *map(Span, shown)]
+            cells = [Span(thing, "dim" if thing == last else ""), Span(entry["property"]), *map(Span, shown)]
             rows.append(Row(cells))
             last = thing
     if rows:
@@ -182,66 +180,36 @@ def _left(chapter: ChapterFacts, words: Words) -> Iterator[Block]:
             rows.append(Row((result_span(seen.result, words), Span(text), Span(action))))
         if step.error:
             rows.append(_error_row(step, words))
+    if chapter.missed:
+        rows.append(Row((Span(_("not reached"), "blocked"),), group=True))
+        after = _("the chapter ended before")
+        rows += [Row((Span(id, "code"), Span(_(title)), Span(after, "dim"))) for id, title in chapter.missed]
     if rows:
         yield Table((_("State"), _("What was found"), _("Next action")), rows, (4, 8, 8))
 
 
 def _error_row(step: StepFacts, words: Words) -> Row:
     _ = words.text
-    labels = {"what": "", "where": _("where:"), "seen": _("seen:"), "expected": _("expected:")}
-    lines = [f"{label} {step.error[key]}".strip() for key, label in labels.items() if key in step.error]
-    return Row((result_span(step.result, words), Span("\n".join(lines)), Span(step.error.get("next", ""))))
+    names = {
+        "host": _("host"),
+        "endpoint": _("endpoint"),
+        "command": _("command"),
+        "step": _("step"),
+        "customer": _("customer"),
+        "file": _("file"),
+    }
+    parts = {key.removeprefix("where "): text for key, text in step.error.items() if key.startswith("where ")}
+    place = ", ".join(f"{names.get(key, key)} {text}" for key, text in parts.items())
+    lines = [words.recorded("finding", step.error.get("what", ""))]
+    lines += [" ".join((_("where:"), place))] if place else []
+    # What a server or the system said stays in its own words: that is what one searches for.
+    lines += [f"{label} {step.error[key]}" for key, label in _quoted(words) if key in step.error]
+    action = words.recorded("finding", step.error.get("next", ""))
+    return Row((result_span(step.result, words), Span("\n".join(lines)), Span(action)))
 
 
-def _undo(chapter: ChapterFacts, words: Words) -> Iterator[Block]:
-    """How each change is taken back, and what cannot be."""
-    _ = words.text
-    changes = [change for sent in chapter.took for change in sent.changes]
-    removed = {change.object: change for change in reversed(changes) if change.removed}
-    created = list(dict.fromkeys(change.object for change in changes if change.created and change.lasting))
-    made = [thing for thing in created if thing not in removed]
-    first: dict[tuple[str, str], Change] = {}
-    for change in changes:
-        if change.object not in (*created, *removed) and change.lasting:
-            first.setdefault((change.object, change.property), change)
-    never = list(dict.fromkeys(change.object for change in changes if not change.lasting))
-    rows = [
-        Row(
-            (
-                Span(words.recorded("object", thing)),
-                Span(prop if prop != "*" else _("the whole object")),
-                Span(_before(change, words)),
-            )
-        )
-        for (thing, prop), change in first.items()
-    ]
-    if made:
-        yield Paragraph(_("These were not there before; to undo, remove them:"))
-        yield Listing([words.recorded("object", thing) for thing in reversed(made)])
-    if removed:
-        yield Paragraph(_("These were removed, some to be made anew; to undo, make them again as they were before:"))
-        lines = [(words.recorded("object", thing), change.before) for thing, change in removed.items()]
-        lines = [(thing, words.recorded("value", before)) for thing, before in lines]
-        yield Table((_("Object"), _("As it was before")), [Row(tuple(map(Span, line))) for line in lines], (8, 12))
-    if rows:
-        yield Paragraph(_("These are set back to the value they had before:"))
-        yield Table((_("Object"), _("Property"), _("Set back to")), rows, (8, 5, 7))
-    if never:
-        yield Paragraph(_("What cannot be undone (a restart has happened; a mailbox may hold mail by now):"))
-        yield Listing([words.recorded("object", thing) for thing in never])
-    lost = [sent for sent in chapter.sent if sent.outcome == "unknown" and not sent.found]
-    if lost:
-        yield Paragraph(
-            _("Of these it is not known whether they took effect; read before you undo anything:"), "failed"
-        )
-        yield Listing([_shortened(sent, words)[0] for sent in lost])
-
-
-def _before(change: Change, words: Words) -> str:
-    """What a property is set back to."""
-    if change.before == "(not there yet)":
-        return words.text("(to be removed: it was not there)")
-    return words.recorded("value", change.before)
+def _quoted(words: Words) -> list[tuple[str, str]]:
+    return [("seen", words.text("seen:")), ("expected", words.text("expected:"))]
 
 
 def _commands(chapter: ChapterFacts, words: Words) -> Iterator[Block]:
@@ -258,26 +226,17 @@ def _commands(chapter: ChapterFacts, words: Words) -> Iterator[Block]:
         "not as wanted": _("read afterwards: it did not take effect"),
     }
     for sent in chapter.sent:
-        text, cut = _shortened(sent, words)
+        text, cut = shortened(sent, words)
         parts = [
             sent.step,
             sent.endpoint,
             f"{sent.time:%H:%M:%S} UTC",
             outcomes.get(sent.outcome, sent.outcome),
             found.get(sent.found, ""),
-            sent.error,
+            words.recorded("finding", sent.error),
             cut,
         ]
         yield Code(text, " · ".join(part for part in parts if part))
-
-
-def _shortened(sent: Sent, words: Words) -> tuple[str, str]:
-    if len(sent.powershell) <= LONGEST:
-        return sent.powershell, ""
-    note = words.text(
-        "shortened: {count} characters, all in line {line} of the journal", count=len(sent.powershell), line=sent.line
-    )
-    return f"{sent.powershell[:LONGEST]} …", note
 
 
 def _property(change: Change, words: Words) -> str:
@@ -286,7 +245,9 @@ def _property(change: Change, words: Words) -> str:
 
 def _said(error: object, words: Words) -> str:
     parts = error if isinstance(error, dict) else {}
-    return " – ".join(words.recorded("finding", parts[key]) for key in ("what", "seen", "next") if parts.get(key))
+    what, seen, action = (parts.get(key, "") for key in ("what", "seen", "next"))
+    said = (words.recorded("finding", what), seen, words.recorded("finding", action))
+    return " – ".join(part for part in said if part)
 
 
 def _media(path: Path | None) -> str:

@@ -1,4 +1,4 @@
-"""The handover's parts about the whole run: risks and consents, how to undo it, how to verify the record."""
+"""The handover's parts about the whole run: risks and consents, how to verify the record."""
 
 from __future__ import annotations
 
@@ -14,23 +14,10 @@ from umkit.sshsig import NAMESPACE
 def risks(facts: RunFacts, words: Words) -> Iterator[Block]:
     """Risks that somebody at the customer's accepted, and what the customer consented to."""
     _ = words.text
-    rows = []
-    imap4 = facts.input("imap4") or {}
-    if imap4.get("login_type") == "PlainTextLogin":
-        risk = _(
-            "IMAP4 with plain-text login: passwords cross the network in clear on port {port}.", port=imap4.get("port")
-        )
-        by = imap4.get("plain_text_accepted_by")
-        rows.append(
-            Row((Span("IMAP-7", "code"), Span(risk), Span(str(by)) if by else Span(_("by nobody yet"), "open")))
-        )
-    if facts.input("relay", "permission") == "anonymous":
-        risk = _(
-            "The UM server relays without logging on (receive connector {name}, port {port}, limited to its address).",
-            name=facts.input("relay", "connector"),
-            port=facts.input("relay", "port"),
-        )
-        rows.append(Row((Span("REL-3", "code"), Span(risk), Span(_("as the customer file asks")))))
+    rows = [
+        Row((Span(step, "code"), Span(risk), Span(by) if by else Span(_("by nobody yet"), "open")))
+        for step, risk, by in accepted(facts, words)
+    ]
     if rows:
         yield Heading(_("Risks, and who accepts them"), anchor="risks")
         yield Table((_("Step"), _("Risk"), _("Accepted by")), rows, (2, 12, 5))
@@ -51,25 +38,34 @@ def risks(facts: RunFacts, words: Words) -> Iterator[Block]:
         yield Table((_("What was agreed"), _("By"), _("When")), rows, (9, 5, 5))
 
 
+def accepted(facts: RunFacts, words: Words) -> list[tuple[str, str, str]]:
+    """Each risk that the customer file takes: step, risk, and who accepts it; empty where nobody is named."""
+    _ = words.text
+    found = []
+    if facts.input("imap4", "login_type") == "PlainTextLogin":
+        risk = _(
+            "IMAP4 with plain-text login: passwords cross the network in clear on port {port}.",
+            port=facts.input("imap4", "port"),
+        )
+        found.append(("IMAP-7", risk, str(facts.input("imap4", "plain_text_accepted_by") or "")))
+    if facts.input("relay", "permission") == "anonymous":
+        risk = _(
+            "The UM server relays without logging on (receive connector {name}, port {port}, limited to its address).",
+            name=facts.input("relay", "connector"),
+            port=facts.input("relay", "port"),
+        )
+        found.append(("REL-3", risk, _("as the customer file asks")))
+    return found
+
+
 def _window(consent: dict[str, Any], words: Words) -> str:
     _ = words.text
     starts, until = consent.get("starts"), consent.get("until")
-    parts = [_("from {when}", when=starts) if starts else "", _("until {when}", when=until) if until else ""]
+    parts = [
+        _("from {when}", when=words.day(starts)) if starts else "",
+        _("until {when}", when=words.day(until)) if until else "",
+    ]
     return " ".join(part for part in parts if part)
-
-
-def undoing(facts: RunFacts, words: Words) -> Iterator[Block]:
-    """How the whole run is taken back; each chapter tells it change by change."""
-    _ = words.text
-    if not any(chapter.took for chapter in facts.chapters):
-        return
-    yield Heading(_("How to undo this run"), anchor="undo")
-    yield Paragraph(
-        _(
-            "Each chapter above names the value before every change, and what cannot be undone. Take changes back"
-            " newest first, and leave alone what somebody changed since."
-        )
-    )
 
 
 def proof(facts: RunFacts, words: Words) -> list[Block]:
@@ -127,8 +123,16 @@ def proof(facts: RunFacts, words: Words) -> list[Block]:
         Paragraph(_("Without the kit, the hashes can be compared by hand; on Windows, then on Linux:")),
         Code("Get-FileHash -Algorithm SHA256 manifest.json, inputs.yaml, notebooks\\*"),
         Code("sha256sum manifest.json inputs.yaml notebooks/*"),
-        Paragraph(_("A signature of the manifest is checked with OpenSSH, in a Windows or Linux command prompt:")),
-        Code(f"ssh-keygen -Y check-novalidate -n {NAMESPACE} -s signature.sshsig < manifest.json"),
+        Paragraph(
+            _(
+                "A signature of the manifest is checked with OpenSSH, in a Windows or Linux command prompt. It prints"
+                " the key's fingerprint; that has to be the one that the signer told you by another way:"
+            )
+        ),
+        *(
+            Code(f"ssh-keygen -Y check-novalidate -n {NAMESPACE} -s {name} < manifest.json")
+            for name in [signature.ssh_file for signature in facts.signatures] or ["signature.sshsig"]
+        ),
     ]
     return blocks
 
@@ -141,7 +145,7 @@ def _signatures(facts: RunFacts, words: Words) -> Table:
             (
                 Span(roles.get(signature.role, signature.role)),
                 Span(signature.who),
-                Span(signature.at),
+                Span(words.stamped(signature.at)),
                 Span(signature.key.fingerprint if signature.key else "", "code"),
                 Span(_("holds"), "ok") if signature.valid else Span(_("does not hold"), "failed"),
             )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
+from unicodedata import bidirectional
 
-from umkit.handover.chapter import chapter_blocks, result_span, titled
-from umkit.handover.closing import proof, risks, undoing
-from umkit.handover.document import Block, Document, Heading, Paragraph, Row, Span, Table
+from umkit.handover.chapter import chapter_blocks, result_span
+from umkit.handover.closing import proof, risks
+from umkit.handover.document import Block, Document, Heading, Row, Span, Table
 from umkit.handover.facts import RunFacts, StepFacts
+from umkit.handover.summary import TO_DO, summary
+from umkit.handover.undo import undoing
 from umkit.handover.words import Words
-from umkit.outcome import Result
 
-#: The results that leave something to do, in the order in which a reader should take them.
-TO_DO: tuple[Result, ...] = ("failed", "unknown", "blocked", "open", "differs")
+#: Without it the run's digits would join a title in Hebrew or Arabic, and turn with it.
+_LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
+_TO_LEFT = ("R", "AL")
 
 
 def compose(facts: RunFacts, language: str) -> Document:
@@ -35,7 +37,7 @@ def compose(facts: RunFacts, language: str) -> Document:
         language=language,
         title=_("Handover: unified messaging and Exchange"),
         subject=subject,
-        running=f"{subject} · {facts.run}",
+        running=f"{subject}{_LEFT_TO_RIGHT if bidirectional(subject[-1]) in _TO_LEFT else ''} · {facts.run}",
         page=_("page {number} of {count}"),
         contents=_("Contents"),
         cover=_cover(facts, words),
@@ -63,6 +65,7 @@ def _cover(facts: RunFacts, words: Words) -> list[Block]:
         (_("Customer"), str(facts.input("customer", "title") or facts.customer)),
         (_("Contact"), str(facts.input("customer", "contact") or "")),
         *((label, ", ".join(str(name) for name in names if name)) for label, names in hosts),
+        (_("Versions found"), _versions(facts, words)),
         (_("Domain controller"), ", ".join(facts.controllers)),
         (_("Run by"), by if facts.account else facts.workstation),
         (_("Accounts on the servers"), ", ".join(accounts)),
@@ -85,131 +88,73 @@ def _cover(facts: RunFacts, words: Words) -> list[Block]:
     rows.append(Row((Span(_("Result"), "strong"), Span(results[facts.result], facts.result))))
     return [
         Table((), rows, (1, 3)),
-        Heading(_("In short"), 3),
-        Paragraph(_summary(facts, words)),
-        *_overview(facts, words),
+        Heading(_("In short"), anchor="short"),
+        *summary(facts, words),
     ]
 
 
-def _summary(facts: RunFacts, words: Words) -> str:
-    """One paragraph: what was changed, what is open, what failed."""
-    _, count = words.text, words.count
-    took = [sent for chapter in facts.chapters for sent in chapter.took]
-    changes = [change for sent in took for change in sent.changes]
-    standing = Counter(step.standing for step in facts.steps)
-    told = []
-    if took:
-        told.append(
-            _("In this run {properties} of {objects} were changed by {commands}, and every one was read back.").format(
-                properties=count("{number} property", "{number} properties", len(changes)),
-                objects=count("{number} object", "{number} objects", len({change.object for change in changes})),
-                commands=count("{number} command", "{number} commands", len(took)),
-            )
-            if not standing["unknown"] and not standing["failed"]
-            else _("In this run {properties} of {objects} were changed by {commands}.").format(
-                properties=count("{number} property", "{number} properties", len(changes)),
-                objects=count("{number} object", "{number} objects", len({change.object for change in changes})),
-                commands=count("{number} command", "{number} commands", len(took)),
-            )
-        )
-    else:
-        told.append(_("In this run nothing was changed."))
-    told.append(
-        count(
-            "Of {number} step, {fine} is as wanted.",
-            "Of {number} steps, {fine} are as wanted.",
-            len(facts.steps),
-            fine=standing["ok"] + standing["changed"],
-        )
-    )
-    sentences: list[tuple[Result, str]] = [
-        ("failed", count("{number} step failed.", "{number} steps failed.", standing["failed"])),
-        (
-            "unknown",
-            count(
-                "Of {number} step it is not known how it ended.",
-                "Of {number} steps it is not known how they ended.",
-                standing["unknown"],
-            ),
-        ),
-        (
-            "blocked",
-            count(
-                "{number} step was held back, wholly or in part: a consent or a decision is missing.",
-                "{number} steps were held back, wholly or in part: a consent or a decision is missing.",
-                standing["blocked"],
-            ),
-        ),
-        (
-            "open",
-            count(
-                "{number} step is open and waits for a person.",
-                "{number} steps are open and wait for a person.",
-                standing["open"],
-            ),
-        ),
-        (
-            "differs",
-            count(
-                "In {number} step the organisation differs from what is wanted.",
-                "In {number} steps the organisation differs from what is wanted.",
-                standing["differs"],
-            ),
-        ),
-    ]
-    told += [sentence for result, sentence in sentences if standing[result]]
-    ended = [chapter for chapter in facts.chapters if chapter.error and not chapter.steps]
-    if ended:
-        told.append(
-            count("{number} chapter was not run.", "{number} chapters were not run.", len(ended)),
-        )
-    if not any(standing[result] for result in TO_DO) and not ended:
-        told.append(_("Nothing is left to do."))
-    return " ".join(told)
-
-
-def _overview(facts: RunFacts, words: Words) -> list[Block]:
-    _ = words.text
-    rows = []
-    for chapter in facts.chapters:
-        changed = sum(len(sent.changes) for sent in chapter.took)
-        left = sum(step.standing in TO_DO for step in chapter.steps)
-        rows.append(
-            Row(
-                (
-                    Span(titled(chapter, words)),
-                    result_span(chapter.result, words),
-                    Span(str(changed) if changed else "–"),
-                    Span(str(left) if left else "–"),
-                )
-            )
-        )
-    heads = (_("Chapter"), _("Result"), _("Properties changed"), _("Steps left"))
-    return [Table(heads, rows, (9, 8, 4, 3))]
+def _versions(facts: RunFacts, words: Words) -> str:
+    """What the run found of each Exchange server's version."""
+    seen = (seen for step in facts.steps if step.id == "START-3" for seen in step.findings)
+    return "\n".join(words.recorded("finding", one.text) for one in seen if one.result == "ok")
 
 
 def _left(facts: RunFacts, words: Words) -> Iterator[Block]:
     """What somebody must still do, the worst first."""
     _ = words.text
+    places = {
+        "exchange": _("in Exchange"),
+        "exchange-host": _("on the Exchange servers"),
+        "xphone-host": _("on the XPhone server"),
+        "directory": _("on the directory host"),
+        "workstation": _("at the workstation"),
+        "person": _("by hand"),
+    }
     rows = []
     for result in TO_DO:
         steps = [step for step in facts.steps if step.standing == result]
         if steps:
             rows.append(Row((result_span(result, words),), group=True))
-            rows += [Row((Span(step.id, "code"), Span(_(step.title)), Span(_action(step, words)))) for step in steps]
+            rows += [
+                Row(
+                    (
+                        Span(step.id, "code"),
+                        Span(_(step.title)),
+                        Span(places.get(step.where, "")),
+                        Span(_action(step, facts.customer, words)),
+                    )
+                )
+                for step in steps
+            ]
     ended = [chapter for chapter in facts.chapters if chapter.error and not chapter.steps]
     if ended:
         rows.append(Row((Span(_("not run"), "blocked"),), group=True))
         rows += [
-            Row((Span(chapter.name[:2], "code"), Span(_(chapter.title)), Span(_said(chapter.error, words))))
+            Row((Span(chapter.name[:2], "code"), Span(_(chapter.title)), Span(""), Span(_said(chapter.error, words))))
             for chapter in ended
+        ]
+    if facts.missed:
+        rows.append(Row((Span(_("not reached"), "blocked"),), group=True))
+        again = _("when the cause is mended, run it again: umkit apply {customer}", customer=facts.customer)
+        again = again if facts.mode == "apply" else _("when the cause is mended, run it again")
+        rows += [
+            Row(
+                (
+                    Span(chapter.name[:2], "code"),
+                    Span(f"{_(chapter.title)}: {', '.join(id for id, _title in chapter.missed)}"),
+                    Span(""),
+                    Span(again),
+                )
+            )
+            for chapter in facts.chapters
+            if chapter.missed
         ]
     if rows:
         yield Heading(_("What is left to do"), anchor="left")
-        yield Table((_("Step"), _("About"), _("Next action")), rows, (2, 6, 11))
+        yield Table((_("Step"), _("About"), _("Where"), _("Next action")), rows, (2, 5, 3, 9))
 
 
-def _action(step: StepFacts, words: Words) -> str:
+def _action(step: StepFacts, customer: str, words: Words) -> str:
     """The next actions of a step, each once; what was found, where no action is named."""
     _ = words.text
     bad = [seen for seen in step.findings if seen.result not in ("ok", "changed")]
@@ -217,7 +162,7 @@ def _action(step: StepFacts, words: Words) -> str:
     if step.error:
         nexts.append(_said(step.error, words))
     if step.result == "differs" and not nexts:
-        nexts.append(_("bring it to the wanted state: umkit apply"))
+        nexts.append(_("bring it to the wanted state: umkit apply {customer}", customer=customer))
     return "\n".join(dict.fromkeys(nexts or [words.recorded("finding", seen.text) for seen in bad]))
 
 

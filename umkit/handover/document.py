@@ -6,6 +6,7 @@ neither builds markup out of what a server or a person said.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,10 @@ from typing import Literal
 
 #: How a text looks: ``code`` in a fixed-width face, ``dim`` beside the point, or a result with its sign and colour.
 Look = Literal["", "strong", "dim", "code", "ok", "changed", "differs", "open", "blocked", "failed", "unknown"]
+
+
+#: Controls, and the signs that change a text's direction.
+_HIDDEN = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
 
 
 @dataclass(frozen=True)
@@ -131,3 +136,13 @@ class Document:
     def pictures(self) -> list[Picture]:
         """Every picture in it, in order."""
         return [block for block in (*self.cover, *self.body) if isinstance(block, Picture)]
+
+
+def whole(text: str) -> str:
+    """A text that can be written as UTF-8 and shows what it holds.
+
+    Halves of a sign are joined, and a half alone becomes a replacement sign. What would turn the text around it (a
+    command would be read otherwise than it was sent), and other control characters, are told by their number.
+    """
+    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return _HIDDEN.sub(lambda found: f"‹U+{ord(found[0]):04X}›", joined)

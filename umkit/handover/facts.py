@@ -82,8 +82,10 @@ class StepFacts:
     """One step as its last event in the journal tells it, and what a person said about it.
 
     Arguments:
+        where: whose machine it concerns, as the chapters have it; empty where they do not know the step.
         differences: ``object, property, now, wanted`` of what differed when the step began.
-        error: the parts of the error that ended it, with ``what`` first; empty without one.
+        error: the parts of the error that ended it, with ``what`` first and a ``where host`` for each part of its
+            place; empty without one.
         attestation: the newest word of a person for it.
         problems: what is wrong with that word or its evidence.
         later: whether the person spoke after the step had run.
@@ -101,6 +103,7 @@ class StepFacts:
     evidence: Path | None = None
     problems: Sequence[str] = ()
     later: bool = False
+    where: str = ""
 
     @property
     def standing(self) -> Result:
@@ -112,7 +115,11 @@ class StepFacts:
 
 @dataclass(frozen=True)
 class ChapterFacts:
-    """One chapter: its steps in order and the changing commands that it sent."""
+    """One chapter: its steps in order and the changing commands that it sent.
+
+    Arguments:
+        missed: ``id, title`` of each step that was not reached, because the chapter ended before.
+    """
 
     name: str
     title: str
@@ -120,6 +127,7 @@ class ChapterFacts:
     steps: Sequence[StepFacts] = ()
     sent: Sequence[Sent] = ()
     error: Mapping[str, str] = field(default_factory=dict)
+    missed: Sequence[tuple[str, str]] = ()
 
     @property
     def took(self) -> list[Sent]:
@@ -181,6 +189,11 @@ class RunFacts:
     def steps(self) -> list[StepFacts]:
         """Every step of every chapter."""
         return [step for chapter in self.chapters for step in chapter.steps]
+
+    @property
+    def missed(self) -> list[tuple[str, str]]:
+        """Every step that was not reached."""
+        return [step for chapter in self.chapters for step in chapter.missed]
 
 
 def _is_making(change: Change) -> bool:

@@ -102,13 +102,16 @@ def _chapter(folder: Path, name: str, events: Sequence[Event]) -> ChapterFacts:
     end = next((event for event in reversed(own) if event["event"] == "chapter-end"), None)
     results = [step.result for step in steps.values()] + [_result(end.get("result") if end else "unknown")]
     info = known_chapters().get(name)
+    error = _error(end.get("error") if end else None)
+    cut_short = steps and (error or end is None)
     return ChapterFacts(
         name,
         info.title if info else name,
         worst(results),
         list(steps.values()),
         _sent(own),
-        _error(end.get("error") if end else None),
+        error,
+        [(step.id, step.title) for step in info.steps if step.id not in steps] if info and cut_short else (),
     )
 
 
@@ -137,7 +140,13 @@ def _step(folder: Path, event: Event) -> StepFacts:
         evidence=evidence if evidence and evidence.is_file() else None,
         problems=problems,
         later=said is not None and said.when > time,
+        where=_where(event),
     )
+
+
+def _where(event: Event) -> str:
+    info = known_chapters().get(_text(event, "chapter"))
+    return next((step.where for step in info.steps if step.id == event.get("step")), "") if info else ""
 
 
 def _sent(own: Sequence[Event]) -> list[Sent]:
@@ -243,8 +252,8 @@ def _error(error: Any) -> dict[str, str]:
     if not isinstance(error, Mapping):
         return {}
     where = error.get("where")
-    place = ", ".join(f"{key} {value}" for key, value in where.items()) if isinstance(where, Mapping) else ""
-    parts = {key: _text(error, key) for key in ("what", "seen", "expected", "next")} | {"where": place}
+    place = {f"where {key}": str(value) for key, value in where.items()} if isinstance(where, Mapping) else {}
+    parts = {key: _text(error, key) for key in ("what", "seen", "expected", "next")} | place
     return {key: text for key, text in parts.items() if text}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from umkit.handover.document import Document
+from umkit.handover.document import Document, whole
 
 _jinja = Environment(
     loader=PackageLoader("umkit"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -16,7 +16,7 @@ _jinja = Environment(
 
 def as_html(document: Document) -> str:
     """The page; everything that the document says is escaped."""
-    return _jinja.get_template("handover/handover.html").render(document=document)
+    return whole(_jinja.get_template("handover/handover.html").render(document=document))
 
 
 def _data(path: Path) -> str:

@@ -7,6 +7,7 @@ part of a kit, and ReportLab would be page layout by hand.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from dataclasses import asdict
@@ -16,13 +17,19 @@ from pathlib import Path
 
 import typst
 
-from umkit.handover.document import Document, Picture
+from umkit.handover.document import Document, Picture, whole
 
 _TEMPLATE = "handover.typ"
+
+#: Letters and pictures that typst's own fonts lack: Arabic, Indic and East Asian scripts, emoji.
+_RARE = re.compile("[\u0600-\u1dff\u2e80-\ud7ff\ue000-\ufaff\ufb50-\U0010ffff]")
 
 
 def as_pdf(document: Document, moment: datetime) -> bytes:
     """The PDF; the document's text reaches the template as data, never as markup.
+
+    It is drawn with typst's own fonts, the same everywhere. Only a text with letters that these lack is drawn with the
+    machine's fonts too; what no font has is told by its number in Unicode.
 
     Arguments:
         document: the handover.
@@ -33,8 +40,8 @@ def as_pdf(document: Document, moment: datetime) -> bytes:
         (folder / _TEMPLATE).write_bytes(files("umkit").joinpath("templates", "handover", _TEMPLATE).read_bytes())
         shown = {picture.path: _kept(picture, folder, number) for number, picture in enumerate(document.pictures, 1)}
         readable = {path for path, file in shown.items() if _can_be_drawn(folder, file)}
-        _data(document, folder, {path: shown[path] for path in readable})
-        return _compiled(folder, _TEMPLATE, moment)
+        text = _data(document, folder, {path: shown[path] for path in readable})
+        return _compiled(folder, _TEMPLATE, moment, own_fonts=_RARE.search(text) is None)
 
 
 def _kept(picture: Picture, folder: Path, number: int) -> str:
@@ -55,17 +62,20 @@ def _can_be_drawn(folder: Path, file: str) -> bool:
     return True
 
 
-def _data(document: Document, folder: Path, pictures: dict[Path, str]) -> None:
+def _data(document: Document, folder: Path, pictures: dict[Path, str]) -> str:
+    """Write the document as the template reads it; returns what was written."""
     data = asdict(document)
     for block in (*data["cover"], *data["body"]):
         if block["kind"] == "picture":
             block["path"] = pictures.get(block["path"], "")
-    (folder / "handover.json").write_text(json.dumps(data, ensure_ascii=False), "utf-8", "backslashreplace")
+    text = whole(json.dumps(data, ensure_ascii=False))
+    (folder / "handover.json").write_text(text, "utf-8")
+    return text
 
 
-def _compiled(folder: Path, template: str, moment: datetime) -> bytes:
+def _compiled(folder: Path, template: str, moment: datetime, own_fonts: bool) -> bytes:
     drawn = typst.compile(
-        folder / template, root=folder, ignore_system_fonts=True, timestamp=moment.replace(microsecond=0)
+        folder / template, root=folder, ignore_system_fonts=own_fonts, timestamp=moment.replace(microsecond=0)
     )
     if not isinstance(drawn, bytes):
         raise TypeError(f"typst gave {type(drawn).__name__} in place of a PDF")

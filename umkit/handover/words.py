@@ -8,13 +8,13 @@ anything. What no pattern knows stays as the journal has it.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from babel import Locale
-from babel.dates import format_datetime
+from babel.dates import format_date
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
@@ -25,6 +25,10 @@ LANGUAGES = ("en", "de")
 _LONGEST = 1000
 
 _HOLE = re.compile(r"\{(\w+)\}")
+
+#: A moment in UTC as journals write it; a fraction of a second says nothing to a reader.
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)(?:\.\d+)?(?: ?UTC|Z|\+00:00)")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 #: Holes whose text is a sentence of its own, or holds one.
 _SENTENCES = ("thing", "why", "what", "how")
@@ -68,16 +72,28 @@ class Words:
             context: ``finding``, ``object`` or ``value``.
             text: as the journal has it.
         """
-        if self._catalog is None or not text:
+        if self._catalog is not None and text:
+            said = self._said(context, text)
+            if said is None and context == "finding":
+                self.untranslated.add(text)
+            text = text if said is None else said
+        return text if context == "object" else self.stamped(text)
+
+    def stamped(self, text: str) -> str:
+        """A text with its moments in UTC written in this language's form."""
+        return _STAMP.sub(lambda found: self._stamp(found[0], found[1]), text)
+
+    def day(self, value: object) -> str:
+        """A day as a customer file has it, in this language's form; anything else as it is."""
+        text = str(value)
+        try:
+            return self._unbroken(date.fromisoformat(text), "d. MMMM y") if _DAY.fullmatch(text) else self.stamped(text)
+        except ValueError:
             return text
-        said = self._said(context, text)
-        if said is None and context == "finding":
-            self.untranslated.add(text)
-        return text if said is None else said
 
     def utc(self, moment: datetime) -> str:
         """A moment in UTC, to the second."""
-        return f"{self._moment(moment.astimezone(UTC))} UTC"
+        return f"{self._moment(moment.astimezone(UTC))}\u00a0UTC"
 
     def local(self, moment: datetime) -> str:
         """A moment by this machine's clock, with its distance from UTC."""
@@ -85,9 +101,19 @@ class Words:
         offset = there.strftime("%z")
         return f"{self._moment(there)} (UTC{offset[:3]}:{offset[3:5]})"
 
+    def _stamp(self, whole: str, moment: str) -> str:
+        try:
+            return self.utc(datetime.fromisoformat(moment).replace(tzinfo=UTC))
+        except ValueError:
+            return whole
+
     def _moment(self, moment: datetime) -> str:
-        pattern = "d. MMMM y, HH:mm:ss" if self.language == "de" else "d MMMM y, HH:mm:ss"
-        return format_datetime(moment, pattern, tzinfo=moment.tzinfo, locale=self.locale)
+        return f"{self._unbroken(moment.date(), 'd. MMMM y')}, {moment:%H:%M:%S}"
+
+    def _unbroken(self, day: date, pattern: str) -> str:
+        """A day whose parts stay on one line."""
+        pattern = pattern if self.language == "de" else pattern.replace(".", "")
+        return format_date(day, pattern, locale=self.locale).replace(" ", "\u00a0")
 
     def _said(self, context: str, text: str) -> str | None:
         """A recorded text by the first pattern that fits; nothing where none does."""
@@ -98,15 +124,17 @@ class Words:
             if match is None:
                 continue
             holes = {name: self._inner(name, value) for name, value in match.groupdict().items()}
-            if form == "{thing}: {why}" and ": ".join(holes.values()) == text:
-                return None  # it fits everything with a colon, and said nothing
+            if form == "{thing}: {why}" and holes.get("why") == match["why"]:
+                return None  # it fits everything with a colon; half a translation is none
             return _HOLE.sub(lambda hole, holes=holes: holes.get(hole[1], hole[0]), form)  # type: ignore[misc]
         return None
 
     def _inner(self, name: str, value: str) -> str:
-        """What stands in a hole: an object, a value, a title, or a sentence of its own."""
+        """What stands in a hole: an object, a value, a title, a day, or a sentence of its own."""
         if name == "title":
             return self.text(value)
+        if name == "when":
+            return self.day(value)
         contexts = ("object", "value", "finding") if name in _SENTENCES else ("object", "value")
         said = (self._said(context, value) for context in contexts)
         return next((text for text in said if text is not None), value)
