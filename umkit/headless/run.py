@@ -313,9 +313,8 @@ def _remember_secrets(inputs: CustomerFile, lab: Mapping[str, Any] | None) -> No
     if lab is not None and lab.get("password"):
         remember(Secret(str(lab["password"])))
     for reference in inputs.references().values():
-        if reference.scheme == "env":  # the others may ask a person; the chapters do that where they need it
-            with contextlib.suppress(SecretError):
-                reference.resolve(interactive=False)
+        with contextlib.suppress(SecretError):  # the chapter that needs it says what is wrong with it
+            reference.resolve(interactive=False)
 
 
 def _literal(path: Path) -> str:
