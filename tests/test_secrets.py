@@ -17,6 +17,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 import keyring
+import markupsafe
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -360,6 +361,7 @@ FORMS = {
     "xml": escape,
     "xml attribute": lambda text: escape(text, {'"': "&quot;", "'": "&apos;"}),
     "html": html.escape,
+    "html, as templates have it": lambda text: str(markupsafe.escape(text)),
     "url": quote,
     "url, all": lambda text: quote(text, safe="").lower(),
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
@@ -377,7 +379,9 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-@pytest.mark.parametrize("text", [CANARY, "simple-canary-1", "日本語パスワード", "emoji 🔑 here", "back\\slash\ttab", "two\n\nlines "])
+@pytest.mark.parametrize(
+    "text", [CANARY, "simple-canary-1", "日本語パスワード", "emoji 🔑 here", "back\\slash\ttab", "two\n\nlines "]
+)
 def test_each_form_is_masked(form: types.FunctionType, text: str) -> None:
     remember(Secret(text))
     assert "(secret)" in redact(f"before {form(text)} after")

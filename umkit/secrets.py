@@ -17,7 +17,6 @@ from __future__ import annotations
 import base64
 import getpass
 import hmac
-import html
 import importlib
 import json
 import os
@@ -228,13 +227,10 @@ def _escaped(value: str) -> Iterator[str]:
         # inside a longer text the other characters decide which quotes are escaped
         yield python[1:-1].replace("\\'", "'")
         yield python[1:-1].replace("\\'", "'").replace("'", "\\'")
-    yield escape(value)
-    yield _clixml(value)
-    yield escape(_clixml(value))
-    yield escape(value, {'"': "&quot;"})
-    yield escape(value, {'"': "&quot;", "'": "&apos;"})
-    yield html.escape(value)
-    yield html.escape(value).replace("&#x27;", "&#39;")
+    for text in (value, _clixml(value)):
+        for double in ('"', "&quot;", "&#34;"):
+            for single in ("'", "&apos;", "&#x27;", "&#39;"):
+                yield escape(text, {'"': double, "'": single})
 
 
 def _encoded(value: str) -> Iterator[str]:

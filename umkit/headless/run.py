@@ -64,14 +64,17 @@ def run(
     """
     from umkit import record
     from umkit.customer import CustomerFile, load
+    from umkit.lock import CustomerLock
 
     if mode not in MODES:
         raise UsageError(f"there is no mode {mode}", expected="one of " + ", ".join(MODES))
     inputs = customer if isinstance(customer, CustomerFile) else load(customer)
     chosen = _chosen(runbooks or folder("runbooks"), chapters, inputs)
+    home = records or Path(inputs.run.records)
+    CustomerLock(home.resolve() / inputs.customer.name).refuse()  # before a key store is asked, which can take long
     _remember_secrets(inputs, lab)
     with record.create(
-        records or Path(inputs.run.records),
+        home,
         inputs,
         mode=mode,
         chapters=[chapter.name for chapter in chosen],
