@@ -129,6 +129,7 @@ def test_a_folder_that_is_missing_is_refused_at_once(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_an_error_and_leaves_a_whole_journal(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, room = os.write, 40
+    before = written.read_bytes()
 
     def write(number: int, data: bytes) -> int:
         nonlocal room
@@ -144,7 +145,33 @@ def test_a_full_disk_is_an_error_and_leaves_a_whole_journal(written: Path, monke
             with pytest.raises(RecordError, match="cannot be written") as caught:
                 open_journal.append("intent", step="FMT-1")
             assert caught.value.seen == "No space left on device"
+            assert written.read_bytes() == before
         open_journal.append("run-end", result="failed")  # room again
+    assert [entry["event"] for entry in read(written)][-1] == "run-end"
+    assert verify(written) == []
+
+
+def test_a_full_disk_that_cannot_even_shorten_a_file_leaves_a_torn_line(
+    written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, written_to = os.write, list[int]()
+
+    def write(number: int, data: bytes) -> int:
+        if written_to:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written_to.append(number)
+        return real(number, bytes(data)[:40])
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with Journal(written) as open_journal:
+        with monkeypatch.context() as patch:
+            patch.setattr(durable.os, "write", write)
+            patch.setattr(durable.os, "ftruncate", refused)
+            with pytest.raises(RecordError, match="cannot be written"):
+                open_journal.append("intent", step="FMT-1")
+        open_journal.append("run-end", result="failed")
     assert [entry["event"] for entry in read(written)][-2:] == ["torn", "run-end"]
     assert [(str(finding), finding.explained) for finding in verify(written)] == [
         ("journal.jsonl line 7: torn, cut off by a crash; line 8 explains it", True)

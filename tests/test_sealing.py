@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -11,7 +12,8 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,9 +32,11 @@ from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
 
 from umkit import keys, proof, record, sealing, secrets, sshsig
+from umkit.attestation import attest
 from umkit.customer import parse
 from umkit.durable import write_atomic
 from umkit.errors import SecretError, UsageError
+from umkit.journal import verify as verify_journal
 from umkit.keys import PublicKey, SigningKey
 from umkit.secrets import SecretReference
 
@@ -311,6 +315,201 @@ def test_an_added_file_is_found(signed: tuple[Path, list[PublicKey]], name: str)
         assert [problem.split(":")[0] for problem in proof.examine(folder, known).problems] == [name]
     finally:
         (folder / name).unlink()
+
+
+def _linked(path: Path, aside: Path) -> None:
+    path.rename(aside)
+    path.symlink_to(aside)
+
+
+def _dangling(path: Path, aside: Path) -> None:
+    path.rename(aside)
+    path.symlink_to(aside.with_name("nowhere"))
+
+
+def _a_folder(path: Path, aside: Path) -> None:
+    path.rename(aside)
+    path.mkdir()
+
+
+def _in_a_folder(path: Path, aside: Path) -> None:
+    path.rename(aside)
+    path.mkdir()
+    shutil.copy(aside, path / path.name)
+
+
+def _a_pipe(path: Path, aside: Path) -> None:
+    path.rename(aside)
+    os.mkfifo(path)
+
+
+def _in_upper_case(path: Path, aside: Path) -> None:
+    path.rename(path.with_name(path.name.upper()))
+
+
+def _decomposed(path: Path, aside: Path) -> None:
+    path.rename(path.with_name(path.name.replace("n", "n\u0303", 1)))
+
+
+def _moved(path: Path, aside: Path) -> None:
+    path.rename(
+        path.parent / "notebooks" / path.name if path.parent.name != "notebooks" else path.parents[1] / path.name
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links and pipes that every user may make")
+@pytest.mark.parametrize(
+    "exchange", [_linked, _dangling, _a_folder, _in_a_folder, _a_pipe, _in_upper_case, _decomposed, _moved]
+)
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("given", [True, False], ids=["with the keys", "without a key"])
+def test_a_file_that_was_exchanged_for_something_else_is_found(
+    signed: tuple[Path, list[PublicKey]],
+    name: str,
+    exchange: Callable[[Path, Path], None],
+    given: bool,
+    tmp_path: Path,
+) -> None:
+    """The content is the same, and reading the pipe would never end; the file is named nevertheless."""
+    whole, known = signed
+    folder = tmp_path / "acme" / whole.name
+    shutil.copytree(whole, folder)
+    exchange(folder / name, tmp_path / "aside")
+    problems = proof.examine(folder, known if given else (), required=given, home="acme").problems
+    assert any(problem.startswith(name) for problem in problems), problems
+
+
+def test_names_in_another_normal_form_are_other_names(sealed: Path) -> None:
+    write_atomic(sealed / "notebooks" / unicodedata.normalize("NFC", "Übung.ipynb"), "{}")
+    record.seal(sealed)
+    assert record.verify(sealed) == []
+    path = sealed / "notebooks" / unicodedata.normalize("NFC", "Übung.ipynb")
+    if (path.with_name(unicodedata.normalize("NFD", path.name))).exists():
+        pytest.skip("this file system takes both forms for the same name")
+    path.rename(path.with_name(unicodedata.normalize("NFD", path.name)))
+    assert {finding.split(":")[1] for finding in record.verify(sealed)} == {
+        " missing",
+        " added after the record was sealed",
+    }
+
+
+def test_the_contents_of_any_two_files_exchanged_are_found(signed: tuple[Path, list[PublicKey]]) -> None:
+    folder, known = signed
+    for one, other in itertools.combinations(FILES, 2):
+        before = (folder / one).read_bytes(), (folder / other).read_bytes()
+        (folder / one).write_bytes(before[1])
+        (folder / other).write_bytes(before[0])
+        try:
+            problems = proof.examine(folder, known, required=True).problems
+        finally:
+            (folder / one).write_bytes(before[0])
+            (folder / other).write_bytes(before[1])
+        # where the manifest itself is no longer one, nothing else can be compared with it
+        for name in {one, other} if "manifest.json" not in (one, other) else {"manifest.json"}:
+            assert any(problem.startswith(name) for problem in problems), (one, other, problems)
+
+
+@pytest.mark.parametrize(
+    "name", ["empty", "notebooks/empty", "notebooks/.hidden", "signature", "signature-x.dsse.json"]
+)
+def test_an_empty_folder_is_found(sealed: Path, name: str) -> None:
+    (sealed / name).mkdir()
+    assert [problem.split(":")[0] for problem in proof.examine(sealed).problems] == [name]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows wants a right for links")
+@pytest.mark.parametrize("target", ["/", "nowhere", "journal.jsonl"])
+def test_an_added_link_is_found(sealed: Path, target: str) -> None:
+    (sealed / "link").symlink_to(target)
+    assert [problem.split(":")[0] for problem in proof.examine(sealed).problems] == ["link"]
+
+
+def test_nothing_hides_in_the_journals_lock(sealed: Path) -> None:
+    lock = sealed / "journal.jsonl.lock"
+    lock.touch()
+    assert proof.examine(sealed).problems == []
+    lock.write_text("something")
+    assert [problem.split(":")[0] for problem in proof.examine(sealed).problems] == ["journal.jsonl.lock"]
+
+
+def _rechained(folder: Path) -> None:
+    """Two lines of the journal swapped, with every number and hash made right again."""
+    lines = [json.loads(line) for line in (folder / "journal.jsonl").read_bytes().splitlines()]
+    lines[1], lines[2] = lines[2], lines[1]
+    previous, made = "0" * 64, b""
+    for number, line in enumerate(lines, 1):
+        raw = json.dumps(line | {"seq": number, "prev": previous}, ensure_ascii=False).encode()
+        previous, made = hashlib.sha256(raw).hexdigest(), made + raw + b"\n"
+    (folder / "journal.jsonl").write_bytes(made)
+
+
+def test_swapped_lines_with_new_hashes_are_found(sealed: Path) -> None:
+    key = make_key()
+    sealing.sign(sealed, key)
+    _rechained(sealed)
+    assert verify_journal(sealed / "journal.jsonl") == [], "the chain alone cannot tell"
+    assert any(found.startswith("journal.jsonl: changed") for found in record.verify(sealed))
+    record.seal(sealed)  # and a new manifest, without the key
+    assert record.verify(sealed) == []
+    for known in ([key.public], []):
+        problems = proof.examine(sealed, known, required=bool(known)).problems
+        assert any(problem.startswith("manifest.json: not as it was when") for problem in problems)
+        assert any(problem.startswith("signature.sshsig") for problem in problems)
+
+
+def test_a_record_without_manifest_and_signature_is_found(sealed: Path) -> None:
+    key = make_key()
+    sealing.sign(sealed, key)
+    for path in [sealed / "manifest.json", *sealed.glob("signature*")]:
+        path.unlink()
+    assert proof.examine(sealed).problems == ["manifest.json: missing: the record is not sealed"]
+    assert any(
+        p.startswith("signature.dsse.json: no valid")
+        for p in proof.examine(sealed, [key.public], required=True).problems
+    )
+
+
+@pytest.mark.parametrize("files", [["signature*"], ["manifest.json", "signature*"], ["*"]])
+def test_what_another_run_was_sealed_with_does_not_pass(sealed: Path, tmp_path: Path, files: list[str]) -> None:
+    """Even where all of the other run was copied: its manifest says whose it is."""
+    key = make_key()
+    other = make_record(tmp_path / "others" / "records")
+    other = other.rename(other.with_name("20261122-180000-apply"))
+    record.seal(other)
+    for folder in (sealed, other):
+        sealing.sign(folder, key)
+    for pattern in files:
+        for path in other.glob(pattern):
+            if path.is_file():
+                shutil.copy(path, sealed / path.name)
+    problems = proof.examine(sealed, [key.public], required=True, home="acme").problems
+    assert any(problem.startswith(("manifest.json", "signature")) for problem in problems), problems
+
+
+def test_a_changed_evidence_is_found(sealed: Path, tmp_path: Path) -> None:
+    home = sealed.parent
+    picture = tmp_path / "shown.png"
+    picture.write_bytes(b"a picture")
+    attest(home.parent, "acme", "OUT-10", who="A. Muster", evidence=picture)
+    attest(home.parent, "acme", "OUT-13", who="B. Beispiel")
+    [kept] = (home / "evidence").iterdir()
+    said = home / "attestations.jsonl"
+    assert proof.examine(sealed, home="acme").problems == []
+    tries: list[tuple[str, Path, bytes | None]] = [
+        (f"evidence/{kept.name}", kept, b"another picture"),
+        (f"evidence/{kept.name}", kept, None),
+        ("attestations.jsonl", said, said.read_bytes().replace(b"Muster", b"Mustes")),
+        ("attestations.jsonl", said, None),
+        ("attestations.jsonl", said, said.read_bytes()[:-5]),
+        ("evidence/more.png", kept.with_name("more.png"), b"added"),
+    ]
+    for name, path, changed in tries:
+        before = path.read_bytes() if path.exists() else None
+        path.unlink() if changed is None else path.write_bytes(changed)
+        problems = proof.examine(sealed, home="acme").problems
+        assert any(problem.startswith(name) for problem in problems), (name, problems)
+        path.unlink() if before is None else path.write_bytes(before)
+    assert proof.examine(sealed, home="acme").problems == []
 
 
 def test_a_record_sealed_and_signed_again_by_another_is_found(sealed: Path) -> None:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 import keyring
+import markupsafe
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -360,23 +361,51 @@ FORMS = {
     "xml": escape,
     "xml attribute": lambda text: escape(text, {'"': "&quot;", "'": "&apos;"}),
     "html": html.escape,
+    "html, as templates have it": lambda text: str(markupsafe.escape(text)),
     "url": quote,
     "url, all": lambda text: quote(text, safe="").lower(),
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "base64, UTF-16": lambda text: base64.b64encode(text.encode("utf-16-le")).decode(),
     "basic header": lambda text: "Authorization: Basic " + base64.b64encode(f"admin:{text}".encode()).decode(),
+    "python, ASCII": ascii,
+    "python, in a longer text": lambda text: repr(f"""it's "{text}" """),
+    "python, bytes": lambda text: repr(text.encode()),
+    "hexadecimal": lambda text: text.encode().hex(),
+    "hexadecimal, UTF-16": lambda text: text.encode("utf-16-le").hex().upper(),
+    "cut off": lambda text: f"the server says {text}"[:21] + "…",
+    "in one line": lambda text: " ".join(f"the server\nsays {text}".split()),
     "base64, inside": lambda text: base64.b64encode(f"xx{text}yy".encode()).decode(),
 }
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-@pytest.mark.parametrize("text", [CANARY, "simple-canary-1", "日本語パスワード", "emoji 🔑 here", "back\\slash\ttab"])
+@pytest.mark.parametrize(
+    "text", [CANARY, "simple-canary-1", "日本語パスワード", "emoji 🔑 here", "back\\slash\ttab", "two\n\nlines "]
+)
 def test_each_form_is_masked(form: types.FunctionType, text: str) -> None:
     remember(Secret(text))
     assert "(secret)" in redact(f"before {form(text)} after")
     masked = redact(form(text))
     assert text not in masked
     assert form(text).strip("'\"") not in masked
+
+
+def test_the_forms_of_clixml_are_masked() -> None:
+    remember(Secret("key 🔑_x\n<&>"))
+    assert redact("<S>key _xD83D__xDD11__x005F_x_x000A_&lt;&amp;&gt;</S>") == "<S>(secret)</S>"
+
+
+def test_a_coloured_text_is_masked() -> None:
+    remember(Secret(CANARY))
+    half = len(CANARY) // 2
+    coloured = f"\x1b[31m{CANARY[:half]}\x1b[0;1;33m{CANARY[half:]}\x1b[0m"
+    assert redact(f"value = {coloured}") == "value = (secret)"
+    assert redact("\x1b[31mred\x1b[0m") == "\x1b[31mred\x1b[0m"
+
+
+def test_a_text_that_is_shown_line_by_line_is_masked() -> None:
+    remember(Secret("first line\nsecond line"))
+    assert [redact(line) for line in "it is first line\nsecond line.".splitlines()] == ["it is (secret)", "(secret)."]
 
 
 def test_no_secret_is_half_masked_by_a_shorter_one() -> None:

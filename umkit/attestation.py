@@ -99,6 +99,31 @@ def attested(records: Path | None, customer: str, step: str) -> tuple[Attestatio
     return newest, problems
 
 
+def problems(home: Path) -> list[str]:
+    """Everything in a customer's attestations that is not as it was given, one sentence each, naming the file.
+
+    Arguments:
+        home: the customer's folder of records.
+    """
+    path, folder = home / FILE, home / EVIDENCE
+    there = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+    if not path.is_file():
+        found = [f"{FILE}: missing, and there is evidence: removed"] if there else []
+        return found + ([f"{FILE}: no file: exchanged"] if path.exists() else [])
+    found = [str(finding) for finding in verify(path) if not finding.explained]
+    said = [
+        _of(event) for event in read(path) if event["event"] == "attestation" and "who" in event and "step" in event
+    ]
+    kept = {each.evidence: each for each in said if each.evidence}
+    for name, each in sorted(kept.items()):
+        file = folder / Path(name).name
+        if not file.is_file() or file.is_symlink():
+            found.append(f"{EVIDENCE}/{name}: missing, and {each.step} was attested with it")
+        elif hashlib.sha256(file.read_bytes()).hexdigest() != each.sha256:
+            found.append(f"{EVIDENCE}/{name}: changed after {each.step} was attested with it")
+    return found + [f"{EVIDENCE}/{name}: belongs to no attestation: added" for name in there if name not in kept]
+
+
 def _keep(home: Path, evidence: Path) -> dict[str, str]:
     try:
         if evidence.stat().st_size > LARGEST:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from umkit.command import Command
-from umkit.errors import RecordError, RemoteError, UmkitError
+from umkit.errors import OutcomeNotWritten, RecordError, RemoteError, UmkitError
 from umkit.journal import Journal
 from umkit.remoting import Endpoint, Result, Session
 
@@ -173,7 +173,8 @@ class Channel:
             result = session.run(command, deadline=deadline, cancel=self.cancel, errors=errors)
         except RemoteError as error:
             error.at(host=self.endpoint.name, step=self.step or None)
-            self._write("outcome", intent=number, outcome=error.outcome, seconds=_since(begun), error=error.as_dict())
+            took = _since(begun)
+            self._write_outcome(command, intent=number, outcome=error.outcome, seconds=took, error=error.as_dict())
             raise
         except BaseException as error:
             what = {"error": type(error).__name__, "what": "stopped while the command was under way"}
@@ -185,12 +186,25 @@ class Channel:
             fields["warnings"] = result.warnings
         if result.errors:
             fields["errors"] = [error.as_dict() for error in result.errors]
-        self._write("outcome", intent=number, outcome="done", seconds=_since(begun), **fields)
+        self._write_outcome(command, intent=number, outcome="done", seconds=_since(begun), **fields)
         return result
 
     def note(self, event: str, **fields: Any) -> None:
         """Write down something that was found, not sent."""
         self._write(event, step=self.step, **fields)
+
+    def _write_outcome(self, command: Command, **fields: Any) -> None:
+        try:
+            self._write("outcome", **fields)
+        except RecordError as error:
+            if not command.mutating:
+                raise
+            raise OutcomeNotWritten(
+                f"{command.name} was sent, and what came of it cannot be written down: {error.what}",
+                where={**error.where, "host": self.endpoint.name, "outcome": str(fields["outcome"])},
+                seen=error.seen,
+                next="make room or give write access there, then run umkit plan: it reads what the server has now",
+            ) from error
 
     def _write(self, event: str, **fields: Any) -> None:
         if self.journal is not None:

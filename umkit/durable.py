@@ -47,14 +47,21 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 def append_whole(path: Path, data: bytes) -> None:
     """Append bytes to a file and have them on the disk before returning.
 
-    Raises ``OSError``; part of the bytes may then be in the file.
+    Raises ``OSError``. What was written until then is taken back, as far as the disk lets it; nobody else may write
+    meanwhile.
     """
     number = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
     try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(number, rest) :]
-        os.fsync(number)
+        size = os.fstat(number).st_size
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(number, rest) :]
+            os.fsync(number)
+        except OSError:
+            with contextlib.suppress(OSError):  # to shorten a file needs no room
+                os.ftruncate(number, size)
+            raise
     finally:
         os.close(number)
 

@@ -28,6 +28,7 @@ UmkitError
 │   ├── VerifyFailed              read back, and not as wanted
 │   └── Blocked                   a guard stands and nothing was changed
 ├── RecordError                   what was done cannot be written down or read
+│   └── OutcomeNotWritten         a changing command was sent, and what came of it is not written down
 └── LabError                      the simulated organisation cannot be set up
 """
 
@@ -298,6 +299,10 @@ class Blocked(StepError):
 
 class RecordError(UmkitError):
     """What was done cannot be written down or read."""
+
+
+class OutcomeNotWritten(RecordError):
+    """A changing command was sent, and what came of it cannot be written down: read before anything else."""
 
 
 class LabError(UmkitError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import os
 import platform
@@ -41,22 +42,21 @@ class CustomerLock:
         try:
             self._lock.acquire()
         except Timeout:
-            holder = self.holder()
-            seen = [f"{name} {holder[name]}" for name in ("run", "pid", "host", "since") if holder.get(name)]
-            raise RecordError(
-                f"another run works on {self.folder.name}",
-                where={"customer": self.folder.name},
-                seen=", ".join(seen),
-                next="wait until it has ended, or end it; then run again",
-            ) from None
+            raise self._refusal() from None
         except OSError as error:
             raise cannot_write(self.folder / ".lock", error) from error
         self.name("")
+
+    def refuse(self) -> None:
+        """Raise as :meth:`acquire` does when another run has the lock; take nothing."""
+        if not self._lock.is_locked and self.is_held():
+            raise self._refusal()
 
     def name(self, run: str) -> None:
         """Say beside the lock which run holds it."""
         holder = {
             "run": run,
+            "user": account(),
             "pid": os.getpid(),
             "host": platform.node(),
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -71,7 +71,7 @@ class CustomerLock:
             self._lock.release(force=True)
 
     def holder(self) -> dict[str, Any]:
-        """Run, pid, host and time of who last said that it holds the lock; empty when nobody does."""
+        """Run, user, pid, host and time of who last said that it holds the lock; empty when nobody does."""
         try:
             holder = json.loads(self._sidecar.read_text("utf-8"))
         except (OSError, ValueError):
@@ -90,6 +90,24 @@ class CustomerLock:
         except OSError:
             return False
 
+    def _refusal(self) -> RecordError:
+        holder = self.holder()
+        seen = [f"{name} {holder[name]}" for name in ("run", "user", "pid", "host", "since") if holder.get(name)]
+        return RecordError(
+            f"another run works on {self.folder.name}",
+            where={"customer": self.folder.name},
+            seen=", ".join(seen),
+            next="wait until it has ended, or end it; then run again",
+        )
+
     @property
     def _sidecar(self) -> Path:
         return self.folder / ".lock.json"
+
+
+def account() -> str:
+    """Who is logged on here; empty where that cannot be told."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no name for this user, as in some containers
+        return ""

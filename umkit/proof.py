@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from umkit import record, sealing, sshsig
+from umkit import attestation, record, sealing, sshsig
 from umkit.customer.explain import printable
 from umkit.durable import write_atomic
 from umkit.errors import RecordError, UsageError
@@ -60,13 +60,14 @@ class Proof:
 
 
 def examine(folder: Path, keys: Sequence[PublicKey] = (), *, required: bool = False, home: str = "") -> Proof:
-    """Check a record: signatures, manifest, every file, the journal's chain.
+    """Check a record: signatures, manifest, every file, the journal's chain, and what it was attested with.
 
     Arguments:
         folder: the record.
         keys: the public keys that are known.
         required: whether each of them has to have signed.
-        home: the customer in whose folder the record lies; empty where it lies elsewhere.
+        home: the customer in whose folder the record lies, beside the attestations and their evidence; empty where it
+            lies elsewhere.
     """
     findings = record.verify(folder)
     # names of files are those that somebody gave them: none may speak to a terminal
@@ -79,6 +80,8 @@ def examine(folder: Path, keys: Sequence[PublicKey] = (), *, required: bool = Fa
             problems.append(
                 f"{record.MANIFEST}: is that of the {name} {whose}, not of {is_there}: exchanged or renamed"
             )
+    if home:
+        problems += [printable(problem) for problem in attestation.problems(folder.parent)]
     signatures, wrong = sealing.check(folder, keys, required=required)
     problems += [problem for problem in wrong if problem not in problems]
     if not signatures:
@@ -184,6 +187,8 @@ def _matching(runs: Sequence[RecordSummary], text: str, *, whole: bool) -> list[
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
+    if not (folder / record.MANIFEST).is_file():
+        return {}
     try:
         manifest = json.loads((folder / record.MANIFEST).read_bytes())
     except (OSError, ValueError):

@@ -8,7 +8,6 @@ One run at a time works on a customer: a lock stands beside the customer's recor
 from __future__ import annotations
 
 import contextlib
-import getpass
 import hashlib
 import itertools
 import json
@@ -28,7 +27,7 @@ from umkit.durable import cannot_write, sync_folder, write_atomic
 from umkit.errors import RecordError
 from umkit.journal import Finding, Journal, read
 from umkit.journal import verify as verify_journal
-from umkit.lock import CustomerLock
+from umkit.lock import CustomerLock, account
 from umkit.secrets import redact
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ def create(
             mode=mode,
             kit=__version__,
             chapters=list(chapters),
-            account=_account(),
+            account=account(),
             workstation=platform.node(),
         )
     except BaseException:
@@ -182,8 +181,10 @@ def verify(folder: Path) -> list[Finding]:
     all is well. See :class:`umkit.journal.Finding` for what ``explained`` means.
     """
     folder = Path(folder)
-    journal = verify_journal(folder / JOURNAL)
+    journal = [*_odd(folder), *(verify_journal(folder / JOURNAL) if _can_be_read(folder / JOURNAL) else [])]
     try:
+        if not _can_be_read(folder / MANIFEST):
+            raise ValueError("no file")
         listed = json.loads((folder / MANIFEST).read_bytes())["files"]
         files = {str(path): (entry["sha256"], entry["size"]) for path, entry in listed.items()}
     except FileNotFoundError:
@@ -198,7 +199,9 @@ def verify(folder: Path) -> list[Finding]:
     found += [Finding(f"{path}: added after the record was sealed") for path in sorted(present.keys() - files.keys())]
     for path in sorted(files.keys() & present.keys()):
         if files[path] != present[path]:
-            at_the_end = path == JOURNAL and all(finding.explained for finding in journal)
+            at_the_end = path == JOURNAL and not any(
+                finding.startswith(JOURNAL) and not finding.explained for finding in journal
+            )
             found.append(Finding(f"{path}: changed" + (", in its last line or after it" if at_the_end else "")))
     return found + journal
 
@@ -290,14 +293,44 @@ def _time(event: Mapping[str, Any]) -> datetime | None:
         return None
 
 
+def _odd(folder: Path) -> list[Finding]:
+    """What no record has: links, whose target can be changed unseen, folders without a file, pipes, a lock with words.
+
+    A manifest lists files by their content, so none of these would differ from it.
+    """
+    found = []
+    try:
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            if path.is_symlink() or getattr(path, "is_junction", bool)():
+                found.append(Finding(f"{name}: a link, and no file of the record: exchanged or added"))
+            elif path.is_dir():
+                if name != NOTEBOOKS and not any(path.iterdir()):
+                    found.append(Finding(f"{name}: a folder without a file: exchanged or added"))
+            elif not path.is_file():
+                found.append(Finding(f"{name}: no file: exchanged or added"))
+            elif name == f"{JOURNAL}.lock" and path.stat().st_size:
+                found.append(Finding(f"{name}: holds something, and a lock holds nothing: changed"))
+    except OSError as error:
+        found.append(Finding(f"{error.filename or folder}: cannot be read: {error.strerror or error}"))
+    return found
+
+
+def _can_be_read(path: Path) -> bool:
+    """Whether reading comes to an end: a pipe in the place of a file would be waited for."""
+    return path.is_file() or path.is_dir() or not path.exists()
+
+
 def _files(folder: Path) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of every file that a manifest lists, sorted by path."""
     files = {}
     try:
         for path in folder.rglob("*"):
             top_level = path.parent == folder
-            if not path.is_file() or (
-                top_level and (path.name in (MANIFEST, f"{JOURNAL}.lock") or path.match(SIGNATURES))
+            if (
+                not path.is_file()
+                or path.is_symlink()
+                or (top_level and (path.name in (MANIFEST, f"{JOURNAL}.lock") or path.match(SIGNATURES)))
             ):
                 continue
             with path.open("rb") as file:
@@ -329,13 +362,6 @@ def _new_folder(home: Path, run: str) -> Path:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _account() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # no name for this user, as in some containers
-        return ""
 
 
 class _Literal(str):

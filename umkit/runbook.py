@@ -19,7 +19,7 @@ from umkit import customer, record
 from umkit.attestation import Attestation, attest
 from umkit.chapters import ChapterInfo
 from umkit.chapters import chapter as chapter_info
-from umkit.errors import Blocked, HostNotNamed, OutcomeUnknown, StepError, UmkitError, UsageError
+from umkit.errors import Blocked, HostNotNamed, OutcomeNotWritten, OutcomeUnknown, StepError, UmkitError, UsageError
 from umkit.journal import Journal, read
 from umkit.notebook import can_ask, dress, show
 from umkit.outcome import WORDS, Finding, Result, StepOutcome, worst
@@ -284,7 +284,7 @@ class ChapterEnd:
 
 
 def _result_of(error: UmkitError, out: StepOutcome) -> Result:
-    if isinstance(error, OutcomeUnknown) and out.kind == "configure" and out.mode == "apply":
+    if isinstance(error, OutcomeUnknown | OutcomeNotWritten) and out.kind == "configure" and out.mode == "apply":
         return "unknown"  # a lost reading command changed nothing, so its step simply failed
     return "blocked" if isinstance(error, Blocked) else "failed"
 

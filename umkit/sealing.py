@@ -12,6 +12,7 @@ Sources: the DSSE specification (envelope, protocol 1.0), in-toto's Statement v1
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import itertools
 import json
@@ -346,6 +347,8 @@ def _sha256(folder: Path, name: str) -> str:
 
 def _bytes(folder: Path, name: str) -> bytes:
     try:
+        if (folder / name).exists() and not (folder / name).is_file():  # a pipe would be waited for
+            raise OSError(errno.EINVAL, "no file")
         return (folder / name).read_bytes()
     except OSError as error:
         raise RecordError(

@@ -17,7 +17,6 @@ from __future__ import annotations
 import base64
 import getpass
 import hmac
-import html
 import importlib
 import json
 import os
@@ -40,6 +39,7 @@ SCHEMES: Final = ("prompt", "env", "keyring", "keepass")
 KEEPASS_VARIABLE: Final = "UMKIT_KEEPASS_PASSWORD"
 
 _SHORTEST_TO_MASK: Final = 4
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _FORMS: Final = "prompt:WHAT, env:NAME, keyring:SERVICE/USER or keepass:FILE#ENTRY"
 
 _lock = threading.Lock()
@@ -186,8 +186,9 @@ def forget(reference: SecretReference) -> None:
 def redact(text: str) -> str:
     """Mask every secret resolved in this process, in each form a text may hold it.
 
-    These are the text itself and its JSON, XML, HTML, URL, Python and Base64 forms (also inside a longer Base64 text,
-    as in a Basic header). Secrets of less than 4 characters are left: masking them would spoil every text.
+    These are the text itself and its JSON, XML, CLIXML, HTML, URL, Python, hexadecimal and Base64 forms (also inside a
+    longer Base64 text, as in a Basic header), each of its lines, and its beginning where a text was cut off with ``…``.
+    Secrets of less than 4 characters are left: masking them would spoil every text.
     """
     global _masked
     with _lock:
@@ -196,28 +197,50 @@ def redact(text: str) -> str:
             # the longest first, so that no form is left half masked by a shorter one
             _masked = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)) or r"(?!)")
         pattern = _masked
-    return pattern.sub(MASK, text)
+    masked = pattern.sub(MASK, text)
+    if "\x1b[" in masked and pattern.search(bare := _COLOUR.sub("", masked)):
+        return pattern.sub(MASK, bare)  # a traceback colours the parts of a text: the secret was in pieces
+    return masked
 
 
 def _forms_of(value: str) -> Iterator[str]:
     if len(value) < _SHORTEST_TO_MASK:
         return
+    # a text is shown line by line, or in one line, before anybody masks it; or it is cut off in the middle
+    in_one_line = " ".join(value.split())
+    for whole in dict.fromkeys((value, in_one_line, *value.splitlines())):
+        if len(whole) >= _SHORTEST_TO_MASK:
+            yield from _escaped(whole)
+    for whole in {value, in_one_line}:
+        yield from (whole[:length] + "…" for length in range(_SHORTEST_TO_MASK, len(whole)))
+    yield from _encoded(value)
+
+
+def _escaped(value: str) -> Iterator[str]:
     yield value
     for once in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
         yield once
         yield json.dumps(once)[1:-1]  # JSON inside JSON: a journal line in a notebook's output
         yield json.dumps(once, ensure_ascii=False)[1:-1]
-    yield repr(value)[1:-1]
-    yield escape(value)
-    yield escape(value, {'"': "&quot;"})
-    yield escape(value, {'"': "&quot;", "'": "&apos;"})
-    yield html.escape(value)
-    yield html.escape(value).replace("&#x27;", "&#39;")
+    for python in (repr(value), ascii(value), repr(_bytes(value))[1:]):
+        yield python[1:-1]
+        # inside a longer text the other characters decide which quotes are escaped
+        yield python[1:-1].replace("\\'", "'")
+        yield python[1:-1].replace("\\'", "'").replace("'", "\\'")
+    for text in (value, _clixml(value)):
+        for double in ('"', "&quot;", "&#34;"):
+            for single in ("'", "&apos;", "&#x27;", "&#39;"):
+                yield escape(text, {'"': double, "'": single})
+
+
+def _encoded(value: str) -> Iterator[str]:
     raw = _bytes(value)
     for quoted in (quote(raw), quote(raw, safe=""), quote_plus(raw)):
         yield quoted
         yield re.sub("%..", lambda found: found[0].lower(), quoted)
     for encoded in (raw, value.encode("utf-16-le", "surrogatepass")):
+        yield encoded.hex()
+        yield encoded.hex().upper()
         for alphabet in (base64.b64encode, base64.urlsafe_b64encode):
             yield alphabet(encoded).decode("ascii")
             yield alphabet(encoded).decode("ascii").rstrip("=")
@@ -228,6 +251,16 @@ def _forms_of(value: str) -> Iterator[str]:
                 core = alphabet(b"\0" * before + encoded).decode("ascii")[skip:whole]
                 if len(core) >= _SHORTEST_TO_MASK:
                     yield core
+
+
+def _clixml(value: str) -> str:
+    """A text as CLIXML escapes it ([MS-PSRP] 2.2.5.3.2): ``_xHHHH_`` for each unit of UTF-16 that XML cannot hold."""
+
+    def unit(found: re.Match[str]) -> str:
+        units = found[0].encode("utf-16-be", "surrogatepass")
+        return "".join(f"_x{units[at] << 8 | units[at + 1]:04X}_" for at in range(0, len(units), 2))
+
+    return re.sub(r"_(?=[xX])|[\x00-\x1f\x7f-\x9f\ud800-\udfff\U00010000-\U0010ffff]", unit, value)
 
 
 def _bytes(value: str) -> bytes:

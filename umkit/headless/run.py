@@ -68,14 +68,17 @@ def run(
     """
     from umkit import record
     from umkit.customer import CustomerFile, load
+    from umkit.lock import CustomerLock
 
     if mode not in MODES:
         raise UsageError(f"there is no mode {mode}", expected="one of " + ", ".join(MODES))
     inputs = customer if isinstance(customer, CustomerFile) else load(customer)
     chosen = _chosen(runbooks or folder("runbooks"), chapters, inputs)
+    home = records or Path(inputs.run.records)
+    CustomerLock(home.resolve() / inputs.customer.name).refuse()  # before a key store is asked, which can take long
     _remember_secrets(inputs, lab)
     with record.create(
-        records or Path(inputs.run.records),
+        home,
         inputs,
         mode=mode,
         chapters=[chapter.name for chapter in chosen],
@@ -356,9 +359,8 @@ def _remember_secrets(inputs: CustomerFile, lab: Mapping[str, Any] | None) -> No
     if lab is not None and lab.get("password"):
         remember(Secret(str(lab["password"])))
     for reference in inputs.references().values():
-        if reference.scheme == "env":  # the others may ask a person; the chapters do that where they need it
-            with contextlib.suppress(SecretError):
-                reference.resolve(interactive=False)
+        with contextlib.suppress(SecretError):  # the chapter that needs it says what is wrong with it
+            reference.resolve(interactive=False)
 
 
 def _literal(path: Path) -> str:
