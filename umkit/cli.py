@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from umkit import __version__, cli_handover, cli_records
+from umkit import __version__, cli_handover, cli_open, cli_records
 from umkit.cli_options import CHAPTERS, JSON, ORGANISATION, PARAMETERS, RECORDS, TRACE, VERBOSE, command
 from umkit.errors import CustomerFileError, UsageError
 
@@ -215,3 +215,4 @@ def lab(as_json: bool, port: int, organisation: str | None, trace: Path | None, 
 
 cli_records.add(main)
 cli_handover.add(main)
+cli_open.add(main)
