@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,22 +100,33 @@ class WorkFolder:
             self._refresh(target, old, values)
             return Copy(target, fate)
         earlier = _moved(target, aside) if fate == "set aside" else None
-        _write(target, new)
+        self._write(target, new, trusted=True)
         return Copy(target, fate, earlier)
 
     def _refresh(self, target: Path, old: Any, values: dict[str, Any]) -> None:
+        refreshed = _parameterised(old, values)
+        if refreshed != old:
+            with self._notary() as notary:
+                trusted = notary.check_signature(old)
+            self._write(target, refreshed, trusted=trusted)
+
+    def _write(self, path: Path, nb: Any, *, trusted: bool) -> None:
+        import nbformat
+
+        if trusted:  # else JupyterLab would not show the outputs that a person has seen
+            with self._notary() as notary:
+                notary.sign(nb)
+        write_atomic(path, nbformat.writes(nb) + "\n")  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def _notary(self) -> Iterator[Any]:
         from nbformat.sign import NotebookNotary
 
-        refreshed = _parameterised(old, values)
-        if refreshed == old:
-            return
         notary: Any = NotebookNotary(data_dir=str(self.data))  # type: ignore[no-untyped-call]
         try:
-            if notary.check_signature(old):  # else the outputs that a person has seen would be hidden from then on
-                notary.sign(refreshed)
+            yield notary
         finally:
             notary.store.close()
-        _write(target, refreshed)
 
 
 def _fate(target: Path, new: Any, fresh: bool) -> tuple[Fate, Any]:
@@ -168,9 +180,3 @@ def _moved(target: Path, aside: Path) -> Path:
         return target.rename(aside / target.name)
     except OSError as error:
         raise cannot_write(aside / target.name, error) from error
-
-
-def _write(path: Path, nb: Any) -> None:
-    import nbformat
-
-    write_atomic(path, nbformat.writes(nb) + "\n")  # type: ignore[no-untyped-call]

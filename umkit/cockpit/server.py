@@ -119,14 +119,14 @@ class Server:
             environment: further variables for the kernels.
             announce: is called once, when the server answers.
             port: the port; 0 for any free one.
-            verbose: whether Jupyter's own log is shown, and not only its warnings.
+            verbose: whether Jupyter's own log is shown, and not only its errors.
 
         Raises ``UsageError`` when the port is taken.
         """
         port = port or _free_port()
         _must_be_free(port)
         token = secrets.token_urlsafe(32)
-        with tempfile.TemporaryDirectory(prefix="umkit-", ignore_cleanup_errors=True) as name:
+        with tempfile.TemporaryDirectory(prefix="umkit-open-", ignore_cleanup_errors=True) as name:
             private = Path(name)  # only this user may look into it
             settings.write(private)
             self._set_environment(private, environment)
@@ -166,7 +166,7 @@ class Server:
             "ServerApp.open_browser": False,
             "ServerApp.allow_root": True,  # loopback and a token protect it; as whom it runs is the person's to decide
             "ServerApp.terminals_enabled": False,
-            "ServerApp.log_level": "INFO" if verbose else "WARN",
+            "Application.log_level": "INFO" if verbose else "ERROR",
             "ServerApp.quit_button": True,
             "IdentityProvider.token": token,
             "LabApp.default_url": path,
