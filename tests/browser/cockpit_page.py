@@ -200,9 +200,13 @@ class ChapterPage:
 
     def run_all(self) -> None:
         """Run › Run All Cells, and wait until each cell has ended."""
+        self.start_all()
+        self.wait_for_all()
+
+    def start_all(self) -> None:
+        """Run › Run All Cells, without waiting."""
         self._blank_prompts()
         self._menu("Run", "Run All Cells")
-        self._wait_for_prompts()
 
     def run_step(self, step: str) -> Card:
         """Run one cell by its step's id, as a person does: click into it, Ctrl+Enter."""
@@ -231,7 +235,7 @@ class ChapterPage:
     def restart_kernel(self) -> None:
         """Kernel › Restart Kernel…, confirmed; waits until the new one answers."""
         self._menu("Kernel", "Restart Kernel…")
-        self.page.locator(".jp-Dialog").get_by_role("button", name="Restart").click()
+        self.page.locator(".jp-Dialog").get_by_role("button", name="Confirm Kernel Restart").click()
         expect(self.page.locator(".jp-Dialog")).to_have_count(0)
         status = self.page.locator(".jp-StatusBar-Widget").get_by_text(re.compile(r"\| (?!Idle)"))
         with contextlib.suppress(AssertionError):  # it may be up again already
@@ -286,7 +290,8 @@ class ChapterPage:
             "prompts => prompts.forEach(prompt => { prompt.textContent = '' })"
         )
 
-    def _wait_for_prompts(self) -> None:
+    def wait_for_all(self) -> None:
+        """Wait until every cell has ended, or was not reached because one before it failed."""
         handle = self.panel.element_handle()
         self.page.wait_for_function(
             f"panel => ({_PROMPTS})(panel).every(prompt => /\\[[ 0-9]+\\]/.test(prompt.textContent))",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from umkit.lab import Lab
 
 if TYPE_CHECKING:
     from cockpit_page import ChapterPage, Cockpit
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Steps whose findings are of the time before, which the two did not share.
@@ -79,18 +81,23 @@ def _hashes(folder: Path) -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="module")
-def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The notebooks of a plan without a person, of all chapters, in a lab like the cockpit's."""
-    with Lab() as lab:
-        summary = run(
-            load(ROOT / "parameters" / "lab.yaml"),
-            "plan",
-            chapters=list(chapters()),
-            records=tmp_path_factory.mktemp("records"),
-            runbooks=ROOT / "runbooks",
-            lab=lab.describe(),
-        )
-    return {path.stem: nbformat.read(path, 4) for path in summary.record.glob("notebooks/*.ipynb")}
+def planned(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[dict[str, Any]]]:
+    """The notebooks of a plan without a person, of all chapters, in a lab like the cockpit's; made meanwhile."""
+
+    def plan() -> dict[str, Any]:
+        with Lab() as lab:
+            summary = run(
+                load(ROOT / "parameters" / "lab.yaml"),
+                "plan",
+                chapters=list(chapters()),
+                records=tmp_path_factory.mktemp("records"),
+                runbooks=ROOT / "runbooks",
+                lab=lab.describe(),
+            )
+        return {path.stem: nbformat.read(path, 4) for path in summary.record.glob("notebooks/*.ipynb")}
+
+    with ThreadPoolExecutor(1) as beside:
+        yield beside.submit(plan)
 
 
 @pytest.mark.parametrize("name", chapters())
@@ -98,7 +105,7 @@ def test_a_chapter_says_what_a_plan_says_and_changes_nothing(
     name: str,
     cockpit: Cockpit,
     open_chapter: Callable[..., ChapterPage],
-    planned: dict[str, Any],
+    planned: Future[dict[str, Any]],
     artefacts: Path,
 ) -> None:
     before = _hashes(ROOT / "runbooks")
@@ -111,14 +118,15 @@ def test_a_chapter_says_what_a_plan_says_and_changes_nothing(
     saved = chapter.save()
     chapter.screenshots(artefacts) if name in SHOWN else chapter.screenshot(artefacts / f"{name}.png")
 
-    here, there = _cards(saved), _cards(planned[name])
+    plan = planned.result(timeout=600)[name]
+    here, there = _cards(saved), _cards(plan)
     assert list(here) == [step.id for step in chapters()[name].steps] == list(there)
     assert {step: said for step, said in here.items() if step not in LOOKS_BACK} == {
         step: said for step, said in there.items() if step not in LOOKS_BACK
     }
-    assert _parameters(saved) == _parameters(planned[name])
+    assert _parameters(saved) == _parameters(plan)
     assert [cell["id"] for cell in saved.cells if cell["id"] != "injected-parameters"] == [
-        cell["id"] for cell in planned[name].cells if "injected-parameters" not in cell.metadata.get("tags", ())
+        cell["id"] for cell in plan.cells if "injected-parameters" not in cell.metadata.get("tags", ())
     ]
     assert cockpit.mutating() == []
     assert cockpit.commands(), "the trace is not this lab's"
