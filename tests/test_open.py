@@ -23,7 +23,9 @@ from nbformat.sign import NotebookNotary
 
 from umkit.cli import main
 from umkit.cockpit import AlreadyOpen, Server, WorkFolder
+from umkit.cockpit.jupyter import WIDGET, before_save
 from umkit.customer import CustomerFile, load, parse
+from umkit.secrets import Secret, remember
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNBOOKS = ROOT / "runbooks"
@@ -151,6 +153,20 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     assert caught.value.exit_code == 2
     with Server(place):  # given back
         pass
+
+
+def test_what_is_saved_has_no_secret_and_no_dead_widget() -> None:
+    remember(Secret("canary-4711-open"))
+    view = {"model_id": "1"}
+    data = {WIDGET: view, "text/html": "<p>card canary-4711-open</p>", "text/plain": "VBox()"}
+    outputs = [{"output_type": "display_data", "data": data}, {"output_type": "display_data", "data": {WIDGET: view}}]
+    cells = [{"cell_type": "code", "source": "", "outputs": outputs}, {"cell_type": "markdown", "source": "x"}]
+    model = {"type": "notebook", "content": {"cells": cells}}
+    before_save(model, "02-message-formats.ipynb", None)
+    first, second = (output["data"] for output in model["content"]["cells"][0]["outputs"])  # type: ignore[index]
+    assert first == {"text/html": "<p>card (secret)</p>", "text/plain": "VBox()"}
+    assert second == {WIDGET: view}, "what has nothing to stand in its place is left"
+    before_save({"type": "file", "content": "x"}, "x.txt", None)
 
 
 @pytest.mark.parametrize(

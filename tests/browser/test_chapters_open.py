@@ -147,3 +147,35 @@ def test_a_kernel_restart_in_the_middle_is_harmless(cockpit: Cockpit, open_chapt
     assert chapter.card("FMT-1").rows == first
     assert re.search(r"FMT-9", chapter.cell("end").inner_text())
     assert cockpit.mutating() == []
+
+
+PANEL = """
+import ipywidgets
+button, text = ipywidgets.Button(description="Apply"), ipywidgets.HTML("nothing was done")
+button.on_click(lambda _: setattr(text, "value", "it was done"))
+box = ipywidgets.VBox([text, button])
+class Panel:
+    def _repr_mimebundle_(self, **_):
+        return box._repr_mimebundle_() | {"text/html": "<p>the card without buttons</p>"}
+Panel()
+"""
+
+
+def test_a_widget_lives_in_the_page_and_leaves_its_html_in_the_file(
+    cockpit: Cockpit, open_chapter: Callable[..., ChapterPage]
+) -> None:
+    """What every panel relies on, whatever it shows."""
+    kernel = {"kernelspec": {"name": "python3", "display_name": "umkit", "language": "python"}}
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(PANEL, id="panel")], metadata=kernel)
+    nbformat.write(made, cockpit.work / "30-panel.ipynb")
+    chapter = open_chapter(cockpit, "30-panel")
+    chapter.run_all()
+    chapter.page.get_by_role("button", name="Apply", exact=True).click()
+    chapter.page.get_by_text("it was done").wait_for()
+    [output] = chapter.save().cells[0].outputs
+    assert sorted(output.data) == ["text/html", "text/plain"]
+    assert chapter.page.get_by_text("it was done").is_visible(), "saving must not take the widget out of the page"
+    chapter.shut_down()
+    chapter.page.goto("about:blank")
+    chapter.open()
+    chapter.page.get_by_text("the card without buttons").wait_for()

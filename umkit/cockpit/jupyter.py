@@ -13,6 +13,8 @@ from tornado.web import HTTPError
 
 from umkit.secrets import redact
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
 
 class Kernels(AsyncMappingKernelManager):
     """Kernels that run where ``umkit`` was called, so that a relative path means the same as without a person."""
@@ -50,9 +52,18 @@ class LogIn(JupyterHandler):
 
 
 def before_save(model: dict[str, Any], path: str, contents_manager: Any, **_: Any) -> None:
-    """Mask every secret that this process knows in a notebook that is about to be saved."""
+    """Make what is about to be saved fit to be read later: without secrets, and without dead widgets.
+
+    Every secret that this process knows is masked. Of an output that is a widget and HTML as well, the HTML is kept: a
+    widget lives in its kernel's memory, so a reader would find "model not found" in its place, and JupyterLab does not
+    fall back on the HTML. The page that saves keeps its widgets.
+    """
     if model.get("type") == "notebook":
-        model["content"] = _masked(model["content"])
+        model["content"] = content = _masked(model["content"])
+        for cell in content["cells"]:
+            for output in cell.get("outputs", ()):
+                if "text/html" in output.get("data", ()):
+                    output["data"].pop(WIDGET, None)
 
 
 def _masked(part: Any) -> Any:

@@ -126,6 +126,7 @@ class Server:
         port = port or _free_port()
         _must_be_free(port)
         token = secrets.token_urlsafe(32)
+        _on_signals(lambda *_: sys.exit(1))  # until there is a server to stop, and also where SIGTERM would just kill
         with tempfile.TemporaryDirectory(prefix="umkit-open-", ignore_cleanup_errors=True) as name:
             private = Path(name)  # only this user may look into it
             settings.write(private)
@@ -143,9 +144,7 @@ class Server:
                 os.getpid(),
                 _let_in_once(server, path),
             )
-            for signal_name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-                if hasattr(signal, signal_name):  # Jupyter would ask for a confirmation at the first Ctrl-C
-                    signal.signal(getattr(signal, signal_name), lambda *_: server.stop(from_signal=True))
+            _on_signals(lambda *_: server.stop(from_signal=True))  # Jupyter would ask for a confirmation first
 
             def answers() -> None:
                 state = {"url": opened.url, "pid": opened.pid, "server": server.info_file}
@@ -259,6 +258,13 @@ def _must_be_free(port: int) -> None:
             raise UsageError(
                 f"port {port} is taken", seen=error.strerror or "", next="name another one, or none for a free one"
             ) from error
+
+
+def _on_signals(handler: Callable[..., Any]) -> None:
+    """Do this at Ctrl-C, at termination, and when the terminal is closed."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), handler)
 
 
 def _wake_for_signals() -> None:
