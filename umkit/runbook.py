@@ -236,7 +236,7 @@ class Chapter:
         folder = os.environ.get("UMKIT_RECORD")
         if folder:
             return Journal(Path(folder) / "journal.jsonl"), Path(folder).parent.parent
-        records = Path(self.inputs.run.records)
+        records = Path(os.environ.get("UMKIT_RECORDS") or self.inputs.run.records)
         if self.mode != "apply":
             return None, records
         self._own_record = record.create(records, self.inputs, mode=self.mode, chapters=[self.info.name])

@@ -93,6 +93,13 @@ class CustomerFile(Section):
         """The account that impersonates over EWS."""
         return self.ews.account or self.mapi.account
 
+    @property
+    def uses_lab(self) -> bool:
+        """Whether any endpoint is the lab's."""
+        named = [self.exchange.endpoint] if self.has("exchange") else []
+        named += [host.endpoint for host in self.hosts.all()] if self.has("hosts") else []
+        return LAB in named
+
     def against_lab(self) -> CustomerFile:
         """The same file with the lab in place of every endpoint, and without the accounts for them."""
         lab = {

@@ -3,6 +3,6 @@
 from umkit.headless.engine import Engine
 from umkit.headless.progress import Progress
 from umkit.headless.results import ChapterSummary, RunSummary
-from umkit.headless.run import folder, run
+from umkit.headless.run import folder, run, values_for
 
-__all__ = ["ChapterSummary", "Engine", "Progress", "RunSummary", "folder", "run"]
+__all__ = ["ChapterSummary", "Engine", "Progress", "RunSummary", "folder", "run", "values_for"]

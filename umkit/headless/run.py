@@ -115,6 +115,14 @@ def folder(name: str) -> Path:
     raise UsageError(f"there is no folder {name}", seen=str(Path.cwd()), next=f"change to the folder that holds {name}")
 
 
+def values_for(notebook: Path, inputs: CustomerFile, mode: str) -> dict[str, Any]:
+    """A notebook's parameters with one customer's values, as each run of its chapter gets them.
+
+    Raises ``UsageError`` when the file is no notebook of the runbook.
+    """
+    return _Chapter.read(notebook).values({**inputs.dump(), "mode": mode})
+
+
 @dataclass(frozen=True)
 class _Chapter:
     """A notebook: its file, its parameters, its steps."""
@@ -148,6 +156,12 @@ class _Chapter:
         names = frozenset(target.id for target in targets if isinstance(target, ast.Name))
         steps = {tag for tags, _ in tagged for tag in tags if tag.startswith("step:")}
         return cls(path, names, len(steps))
+
+    def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        from umkit.customer import SECTIONS
+
+        # a section that was not given goes as None: the notebook must not fall back on its example's values
+        return {name: given.get(name) for name in (*SECTIONS, "mode") if name in self.parameters}
 
 
 class _Run:
@@ -262,14 +276,12 @@ class _Run:
         import papermill
         from papermill.engines import papermill_engines
 
-        from umkit.customer import SECTIONS
         from umkit.headless.engine import Engine
 
         if not last:
             self._spare = self._kernel()  # it boots while this chapter runs
         papermill_engines.register("umkit", Engine)  # also where the package is not installed but only there
-        # a section that was not given goes as None: the notebook must not fall back on its example's values
-        values = {name: self._values.get(name) for name in (*SECTIONS, "mode") if name in chapter.parameters}
+        values = chapter.values(self._values)
         try:
             papermill.execute_notebook(
                 _literal(chapter.path),

@@ -1,0 +1,301 @@
+"""What the browser tests act with: a running cockpit, a page of it, a chapter in that page, a step's card.
+
+Nothing here sleeps: every wait is for a condition in the page, on the disk or at the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from playwright.sync_api import ConsoleMessage, Locator, Page, Response, expect
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Milliseconds for one condition; a busy machine is slow, and a condition that never comes true is told by name.
+PATIENCE = 90_000
+expect.set_options(timeout=PATIENCE)
+
+#: Errors in the console that are not ours, each with the reason; empty, and meant to stay so.
+NOT_OURS: tuple[tuple[str, str], ...] = ()
+
+_PROMPTS = """panel => [...panel.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"""
+
+
+class Cockpit:
+    """``umkit open`` in a process of its own, against a lab of its own.
+
+    Arguments:
+        folder: where it is called: ``work/``, ``records/``, the lab's trace and its log come to lie there.
+        customer: the customer's name or file.
+        options: further words for the command line.
+    """
+
+    def __init__(self, folder: Path, customer: str = "lab", *options: str) -> None:
+        self.folder = folder
+        self.trace = folder / "trace.jsonl"
+        self.log = folder / "open.log"
+        self.customer = customer
+        command = [sys.executable, "-m", "umkit", "open", customer, "--no-browser", "--json"]
+        command += ["--trace", str(self.trace), "--parameters", str(ROOT / "parameters"), *options]
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        environment = {name: value for name, value in os.environ.items() if name != "UMKIT_LAB"}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment | {"PYTHONPATH": path},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"umkit open did not answer:\n{self.log.read_text('utf-8')}"
+        self.described: dict[str, Any] = json.loads(line)
+        self.token = str(self.described["token"])
+        self.address = str(self.described["url"]).partition("/lab/")[0]
+        self.work = Path(self.described["folder"])
+
+    def url(self, chapter: str) -> str:
+        """The address of a chapter, with the token."""
+        return f"{self.address}/lab/tree/{chapter}.ipynb?token={self.token}"
+
+    def notebook(self, chapter: str) -> Any:
+        """A chapter's notebook as it lies on the disk now."""
+        return nbformat.read(self.work / f"{chapter}.ipynb", as_version=4)
+
+    def commands(self) -> list[dict[str, Any]]:
+        """Every line that the lab wrote down so far: what was sent, in order."""
+        if not self.trace.exists():
+            return []
+        return [json.loads(line) for line in self.trace.read_text("utf-8").splitlines()]
+
+    def mutating(self) -> list[str]:
+        """The names of the commands that change something, in the order the lab received them."""
+        return [one["name"] for line in self.commands() if line["mutating"] for one in line["commands"]]
+
+    def stop(self) -> int:
+        """End it as the system would; its exit status."""
+        self.process.terminate()
+        status = self.process.wait(timeout=60)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return status
+
+
+@dataclass
+class Console:
+    """What a page complained of."""
+
+    errors: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def listen(self, page: Page) -> None:
+        """Collect from a page: its console, errors nobody caught, refused and failed requests."""
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self._error(f"not caught: {error}"))
+        page.on("response", self._answered)
+        page.on("request", lambda request: self._asked(request.url))
+
+    def _said(self, message: ConsoleMessage) -> None:
+        self.lines.append(f"{message.type}: {message.text}")
+        if message.type == "error":
+            self._error(f"{message.text} ({message.location.get('url', '')})")
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 400:
+            self._error(f"HTTP {response.status}: {response.url}")
+
+    def _asked(self, url: str) -> None:
+        if not re.match(r"(https?|ws)://127\.0\.0\.1[:/]|data:|blob:|about:|chrome", url):
+            self._error(f"asks another machine: {url}")
+
+    def _error(self, text: str) -> None:
+        self.lines.append(f"ERROR {text}")
+        if not any(pattern in text for pattern, _ in NOT_OURS):
+            self.errors.append(text)
+
+
+class Card:
+    """A step's card, as the page shows it."""
+
+    def __init__(self, cell: Locator, step: str) -> None:
+        self.cell = cell
+        self.root = cell.locator(f"[role=group][aria-label^='{step}:']")
+
+    @property
+    def state(self) -> str:
+        """The step's state in words, as the card is labelled for a screen reader."""
+        return (self.root.get_attribute("aria-label") or "").partition(": ")[2]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The table's rows, cell by cell."""
+        found: list[list[str]] = self.root.locator("tbody tr").evaluate_all(
+            "rows => rows.map(row => [...row.cells].map(cell => cell.textContent.trim()))"
+        )
+        return found
+
+    @property
+    def text(self) -> str:
+        """All its text."""
+        return self.root.inner_text()
+
+
+class ChapterPage:
+    """One chapter, open in JupyterLab.
+
+    Arguments:
+        page: the browser's page; JupyterLab may be in it already.
+        cockpit: the cockpit that serves it.
+        chapter: the chapter's name.
+    """
+
+    def __init__(self, page: Page, cockpit: Cockpit, chapter: str) -> None:
+        self.page = page
+        self.cockpit = cockpit
+        self.chapter = chapter
+        self.panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+
+    def open(self) -> ChapterPage:
+        """Show the chapter and wait for its kernel: by its address, or in the file browser where JupyterLab is up."""
+        if self.page.url.startswith(self.cockpit.address):
+            item = self.page.locator(f".jp-DirListing-item[title*='{self.chapter}.ipynb']")
+            item.dblclick()
+        else:
+            self.page.goto(self.cockpit.url(self.chapter))
+        tab = self.page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current", has_text=f"{self.chapter}.ipynb")
+        expect(tab).to_be_visible()
+        expect(self.panel.locator(".jp-Cell").first).to_be_visible()
+        self.wait_for_kernel()
+        return self
+
+    def wait_for_kernel(self) -> None:
+        """Wait until the kernel answers and has nothing to do.
+
+        The indicator in the toolbar says idle before there is a kernel, and Run would then ask for one; the words in
+        the status bar are to be believed.
+        """
+        expect(self.page.locator(".jp-StatusBar-Widget").get_by_text(re.compile(r"\| Idle$"))).to_be_visible()
+
+    def shut_down(self) -> None:
+        """End the chapter's kernel; the page stays."""
+        self.page.evaluate(
+            """async ([address, token]) => {
+                const header = {headers: {Authorization: `token ${token}`}}
+                const sessions = await (await fetch(`${address}/api/sessions`, header)).json()
+                for (const session of sessions)
+                    await fetch(`${address}/api/sessions/${session.id}`, {method: 'DELETE', ...header})
+            }""",
+            [self.cockpit.address, self.cockpit.token],
+        )
+
+    def run_all(self) -> None:
+        """Run › Run All Cells, and wait until each cell has ended."""
+        self.start_all()
+        self.wait_for_all()
+
+    def start_all(self) -> None:
+        """Run › Run All Cells, without waiting."""
+        self._blank_prompts()
+        self._menu("Run", "Run All Cells")
+
+    def run_step(self, step: str) -> Card:
+        """Run one cell by its step's id, as a person does: click into it, Ctrl+Enter."""
+        return self.run_cell(step) and self.card(step)
+
+    def run_cell(self, id: str) -> Locator:
+        """Run one cell by its id and wait until it has ended."""
+        cell = self.cell(id)
+        self._blank_prompts(id)
+        cell.locator(".jp-InputPrompt").click()
+        self.page.keyboard.press("Control+Enter")
+        expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"))
+        return cell
+
+    def cell(self, id: str) -> Locator:
+        """A cell by its id; JupyterLab's page does not carry ids, so its place is looked up in the saved notebook."""
+        ids = [cell["id"] for cell in self.cockpit.notebook(self.chapter).cells]
+        return self.panel.locator(".jp-Notebook-cell").nth(ids.index(id))
+
+    def card(self, step: str) -> Card:
+        """A step's card; it is waited for."""
+        card = Card(self.cell(step), step)
+        expect(card.root).to_be_visible()
+        return card
+
+    def restart_kernel(self) -> None:
+        """Kernel › Restart Kernel…, confirmed; waits until the new one answers."""
+        self._menu("Kernel", "Restart Kernel…")
+        self.page.locator(".jp-Dialog").get_by_role("button", name="Confirm Kernel Restart").click()
+        expect(self.page.locator(".jp-Dialog")).to_have_count(0)
+        status = self.page.locator(".jp-StatusBar-Widget").get_by_text(re.compile(r"\| (?!Idle)"))
+        with contextlib.suppress(AssertionError):  # it may be up again already
+            expect(status).to_be_visible(timeout=2000)
+        self.wait_for_kernel()
+
+    def save(self) -> Any:
+        """Ctrl+S; the notebook as it was saved."""
+        self.panel.locator(".jp-Notebook-cell").first.click()
+        with self.page.expect_response(lambda r: r.request.method == "PUT" and "/api/contents/" in r.url) as saved:
+            self.page.keyboard.press("Control+s")
+        assert saved.value.ok, saved.value.status
+        return self.cockpit.notebook(self.chapter)
+
+    def theme(self, name: str) -> None:
+        """Choose a theme by its name, for example ``JupyterLab Dark``."""
+        self.page.get_by_role("menuitem", name="Settings", exact=True).click()
+        self.page.locator(".lm-Menu-item", has_text=re.compile("^Theme$")).hover()
+        self.page.locator(".lm-Menu-item", has_text=re.compile(f"^{name}$")).click()
+        expect(self.page.locator("body")).to_have_attribute("data-jp-theme-name", name)
+
+    def screenshot(self, path: Path) -> None:
+        """A picture of the page as it stands."""
+        self.page.screenshot(path=path)
+
+    def screenshots(self, folder: Path) -> list[Path]:
+        """Pictures of the chapter as it stands: light, dark, and at 200 % (as in a window of half the size)."""
+        taken: list[Path] = []
+        usual = self.page.viewport_size or {"width": 1400, "height": 1000}
+
+        def take(name: str) -> None:
+            taken.append(folder / f"{self.chapter}-{name}.png")
+            self.page.screenshot(path=taken[-1])
+
+        take("light")
+        self.theme("JupyterLab Dark")
+        take("dark")
+        self.theme("JupyterLab Light")
+        self.page.set_viewport_size({"width": usual["width"] // 2, "height": usual["height"] // 2})
+        take("200-percent")
+        self.page.set_viewport_size(usual)
+        return taken
+
+    def _menu(self, menu: str, item: str) -> None:
+        self.page.get_by_role("menuitem", name=menu, exact=True).click()
+        self.page.locator(".lm-Menu-item:visible", has_text=re.compile(f"^{re.escape(item)}")).first.click()
+
+    def _blank_prompts(self, id: str = "") -> None:
+        """Empty the numbers before the cells, so that those to come are not taken for those that were there."""
+        place = self.cell(id) if id else self.panel
+        place.locator(".jp-CodeCell .jp-InputPrompt, :scope.jp-CodeCell .jp-InputPrompt").evaluate_all(
+            "prompts => prompts.forEach(prompt => { prompt.textContent = '' })"
+        )
+
+    def wait_for_all(self) -> None:
+        """Wait until every cell has ended, or was not reached because one before it failed."""
+        handle = self.panel.element_handle()
+        self.page.wait_for_function(
+            f"panel => ({_PROMPTS})(panel).every(prompt => /\\[[ 0-9]+\\]/.test(prompt.textContent))",
+            arg=handle,
+            timeout=PATIENCE,
+        )
+        self.wait_for_kernel()

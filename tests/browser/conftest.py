@@ -1,0 +1,139 @@
+"""The browser, the cockpits and their artefacts.
+
+Set ``UMKIT_CHROMIUM`` to a Chromium's path where it is not on the PATH. With ``UMKIT_BROWSER=required`` (as in .ci/run)
+a missing browser fails the tests, which otherwise are skipped. ``UMKIT_ARTEFACTS`` names the folder for screenshots
+and, of a test that fails, Playwright's trace, the console and the cockpit's log: ``artefacts/browser`` by default, not
+in git.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from cockpit_page import ChapterPage, Cockpit
+    from playwright.sync_api import Browser, Page
+
+    OpenCockpit = Callable[..., Cockpit]
+    OpenChapter = Callable[..., ChapterPage]
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "msedge")
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[None]:  # the fixtures have to know whether their test failed
+    report = yield
+    if report.failed:
+        item.stash[_FAILED] = True
+    return report
+
+
+@pytest.fixture(scope="session")
+def artefacts() -> Path:
+    """The folder in which a run's pictures and logs are left."""
+    folder = Path(os.environ.get("UMKIT_ARTEFACTS") or Path(__file__).parents[2] / "artefacts" / "browser")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window."""
+    path = os.environ.get("UMKIT_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+    missing = "" if path else "there is no Chromium: install one, or name it in UMKIT_CHROMIUM"
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing = "Playwright is not installed: pip install umkit[browser]"
+    if missing:
+        if os.environ.get("UMKIT_BROWSER") == "required":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    root = hasattr(os, "geteuid") and os.geteuid() == 0  # Chromium's sandbox refuses to run as root
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, chromium_sandbox=not root)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, artefacts: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of a browser that nobody used before; a test fails on any error in its console."""
+    from cockpit_page import Console
+
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, locale="en-GB")
+    context.tracing.start(screenshots=False, snapshots=True)
+    page = context.new_page()
+    console = Console()
+    console.listen(page)
+    yield page
+    failed = request.node.stash.get(_FAILED, False) or bool(console.errors)
+    name = re.sub(r"[^\w.-]+", "-", request.node.name)
+    if failed:
+        page.screenshot(path=artefacts / f"{name}.failed.png")
+        (artefacts / f"{name}.console.txt").write_text("\n".join(console.lines), "utf-8")
+    context.tracing.stop(path=artefacts / f"{name}.trace.zip" if failed else None)
+    context.close()
+    assert not console.errors, "the browser's console has errors:\n" + "\n".join(console.errors)
+
+
+@pytest.fixture(scope="session")
+def _shared(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cockpit]:
+    from cockpit_page import Cockpit
+
+    cockpit = Cockpit(tmp_path_factory.mktemp("cockpit"))
+    yield cockpit
+    cockpit.stop()
+
+
+def _keep_log(cockpit: Cockpit, artefacts: Path, request: pytest.FixtureRequest) -> None:
+    if request.node.stash.get(_FAILED, False):
+        name = re.sub(r"[^\w.-]+", "-", request.node.name)
+        shutil.copy(cockpit.log, artefacts / f"{name}.open.log")
+
+
+@pytest.fixture
+def cockpit(_shared: Cockpit, artefacts: Path, request: pytest.FixtureRequest) -> Iterator[Cockpit]:
+    """The cockpit that tests share: for those that change nothing in its lab."""
+    yield _shared
+    _keep_log(_shared, artefacts, request)
+
+
+@pytest.fixture
+def new_cockpit(
+    browser: Browser, tmp_path: Path, artefacts: Path, request: pytest.FixtureRequest
+) -> Iterator[OpenCockpit]:
+    """Makes a cockpit of the test's own, with a fresh lab: for tests that apply something."""
+    from cockpit_page import Cockpit
+
+    opened: list[Cockpit] = []
+
+    def make(customer: str = "lab", *options: str, folder: Path = tmp_path) -> Cockpit:
+        opened.append(Cockpit(folder, customer, *options))
+        return opened[-1]
+
+    yield make
+    for cockpit in opened:
+        cockpit.stop()
+        _keep_log(cockpit, artefacts, request)
+
+
+@pytest.fixture
+def open_chapter(page: Page) -> OpenChapter:
+    """Opens a chapter of a cockpit in the test's page: ``open_chapter(cockpit, "02-message-formats")``."""
+    from cockpit_page import ChapterPage
+
+    def open_(cockpit: Cockpit, chapter: str) -> ChapterPage:
+        return ChapterPage(page, cockpit, chapter).open()
+
+    return open_
