@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-
 import crash
 import psutil
 
@@ -35,10 +34,11 @@ def play(stage: crash.Stage, scene: crash.Scene, at: int, victim: str) -> crash.
         records = folder / "records"
         stage.attest(scene, records)
 
+        folders = ["--parameters", str(crash.CUSTOMER.parent), "--records", str(records)]
+
         def apply() -> subprocess.Popen[str]:
             return subprocess.Popen(
-                [sys.executable, "-m", "umkit", "apply", "crash", "--chapter", scene.chapter, "--json"]
-                + ["--parameters", str(crash.CUSTOMER.parent), "--records", str(records)],
+                [sys.executable, "-m", "umkit", "apply", "crash", "--chapter", scene.chapter, "--json", *folders],
                 cwd=crash.ROOT,
                 env={**os.environ, "UMKIT_LAB": json.dumps(place.lab.describe()), "PYTHONPATH": str(crash.ROOT)},
                 stdout=subprocess.PIPE,
@@ -49,7 +49,7 @@ def play(stage: crash.Stage, scene: crash.Scene, at: int, victim: str) -> crash.
         begun: list[subprocess.Popen[str]] = []
         place.faults.calls[at] = lambda: _kill(begun[0], victim)
         begun.append(apply())
-        _, said = begun[0].communicate(timeout=_LONGEST)
+        _, said = _end(begun[0])
         died = not place.faults.calls  # it may have ended before
         problems = []
         if "Traceback" in said:
@@ -57,7 +57,7 @@ def play(stage: crash.Stage, scene: crash.Scene, at: int, victim: str) -> crash.
         if CustomerLock(records / "crash").is_held():
             problems.append("the lock of a killed run is held")
         second = apply()
-        out, said = second.communicate(timeout=_LONGEST)
+        out, said = _end(second)
         first, *_, last = sorted((records / "crash").glob("*-apply*"))
         if second.returncode not in (0, 4):
             problems.append(f"the following apply failed: {out[-300:]} {said[-700:]}")
@@ -75,6 +75,14 @@ def play(stage: crash.Stage, scene: crash.Scene, at: int, victim: str) -> crash.
         again = crash.repeated(place.received())
         problems += [f"sent twice without a read between: {each}" for each in again]
         return crash.Verdict(begun[0].returncode not in (0, 4), len(again), problems)
+
+
+def _end(run: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a run said; one that does not end is ended."""
+    try:
+        return run.communicate(timeout=_LONGEST)
+    finally:
+        run.kill()
 
 
 def _kill(run: subprocess.Popen[str], victim: str) -> None:
