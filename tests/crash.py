@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ import yaml
 
 from umkit import record
 from umkit.attestation import attest
+from umkit.chapters import chapter as chapter_info
 from umkit.customer import CustomerFile, load
 from umkit.errors import UmkitError
 from umkit.headless import RunSummary
@@ -253,18 +255,20 @@ class Stage:
         after: dict[str, dict[str, Any]] = {}
         kept: dict[str, Organisation] = {}
         sent: dict[str, int] = {}
+        configuring = {step.id for step in chapter_info(scene.chapter).steps if step.kind == "configure"}
         with self.case() as folder, laid_out(scene.begin, folder) as place:
 
             def before(cell: str) -> None:
-                if steps:
+                if steps and cell in configuring:
                     kept[cell] = copied(place.organisation)
 
             def changed(cell: str) -> None:
                 nonlocal now
-                found = flat(place.lab.state())
-                after[cell] = {path: found.get(path) for path in found | now if found.get(path) != now.get(path)}
-                now = found
-                sent[cell] = len(place.faults.changing)
+                if len(place.faults.changing) > sum(sent.values()):
+                    found = flat(place.lab.state())
+                    after[cell] = {path: found.get(path) for path in found | now if found.get(path) != now.get(path)}
+                    now = found
+                    sent[cell] = len(place.faults.changing) - sum(sent.values())
 
             now = flat(place.lab.state())
             summary, error = self._run(scene, place, folder, before=before, after=changed)
@@ -273,9 +277,8 @@ class Stage:
             names = [line["commands"][0]["name"] for line in place.received() if line["mutating"]]
             scene.changing = list(zip(numbers, names, strict=True))
             scene.end = now
-            first = 0
-            for cell, last in sent.items():
-                scene.sends[cell], first = set(names[first:last]), last
+            waiting = iter(names)
+            scene.sends = {cell: set(itertools.islice(waiting, number)) for cell, number in sent.items()}
             end = copied(place.organisation)
             again, error = self._run(scene, place, folder)
             assert error is None, error
@@ -314,7 +317,8 @@ class Stage:
             problems += [f"sent twice without a read between: {each}" for each in again]
             problems += unexplained(read(first.record / "journal.jsonl"))
             if problems:
-                shutil.copytree(folder, self.folder / f"bad-{scene.chapter}-{scene.step}-{fault}-{at}")
+                kept = self.folder / f"bad-{scene.chapter}-{scene.step}-{fault}-{at}"
+                shutil.copytree(folder, kept, dirs_exist_ok=True)
             return Verdict(error is not None, len(again), problems)
 
     def _run(self, scene: Scene, place: Place, folder: Path, **more: Any) -> tuple[RunSummary, BaseException | None]:
