@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import pytest
@@ -53,6 +54,9 @@ class Wire:
         if command.name in self.late:
             raise self.late[command.name]()
         self.took(command, changes)
+
+    def serving(self, resource: Mapping[str, Any]) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def took(self, command: Command, changes: Sequence[Mapping[str, Any]]) -> None:
         self.taken.append((command, len(changes)))

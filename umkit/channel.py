@@ -61,13 +61,7 @@ class Channel:
             session = Session(self.endpoint)
             session.open()
             self._session = session
-            self._write(
-                "session",
-                endpoint=self.endpoint.name,
-                url=self.endpoint.url,
-                account=self.endpoint.username or "",
-                protocol=session.protocol,
-            )
+            self._tell_session(session)
         return self._session
 
     def close(self) -> None:
@@ -76,6 +70,12 @@ class Channel:
         if session is not None:
             with contextlib.suppress(UmkitError):
                 session.close()
+
+    def write_to(self, journal: Journal | None) -> None:
+        """Write down in this journal from now on, an open session first; without one nothing can be changed."""
+        self.journal = journal
+        if self._session is not None:
+            self._tell_session(self._session)
 
     def pinned(self, command: Command) -> Command:
         """The command with the run's domain controller, where the endpoint takes one."""
@@ -205,6 +205,15 @@ class Channel:
                 seen=error.seen,
                 next="make room or give write access there, then run umkit plan: it reads what the server has now",
             ) from error
+
+    def _tell_session(self, session: Session) -> None:
+        self._write(
+            "session",
+            endpoint=self.endpoint.name,
+            url=self.endpoint.url,
+            account=self.endpoint.username or "",
+            protocol=session.protocol,
+        )
 
     def _write(self, event: str, **fields: Any) -> None:
         if self.journal is not None:

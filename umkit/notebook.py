@@ -73,6 +73,11 @@ def show(thing: object) -> None:
     display(thing)  # type: ignore[no-untyped-call]
 
 
+def attended() -> bool:
+    """Whether a person runs this cell in a page that draws widgets: such a front end can be asked, papermill cannot."""
+    return bool(getattr(getattr(_shell(), "kernel", None), "_allow_stdin", False))
+
+
 def can_ask() -> bool:
     """Whether somebody is there who can be asked for a secret."""
     return _shell() is not None or sys.stdin.isatty()

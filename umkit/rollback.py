@@ -14,10 +14,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from umkit import record
+from umkit import handover, record
 from umkit.chapters import chapter as chapter_info
 from umkit.headless.results import RunSummary, judge
-from umkit.headless.run import write_handover
 from umkit.history import deeds, events_of, find
 from umkit.journal import Journal, read
 from umkit.outcome import Result, worst
@@ -87,7 +86,7 @@ def _end(kept: Record, chapters: Sequence[str], *, worst_at_least: Result = "ok"
     """Write handover, close and seal the record."""
     ended = [judge(read(kept.journal.path), name) for name in chapters]
     result = worst([worst_at_least, *(chapter.result for chapter in ended)])
-    write_handover(kept)
+    handover.put_into(kept)
     signed = kept.close(result)
     return RunSummary(kept.run, kept.customer, "rollback", result, kept.folder, ended, signed=signed)
 

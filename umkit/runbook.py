@@ -8,36 +8,46 @@ back, ``verify`` only reads, ``plan`` and ``interactive`` show what would be sen
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from umkit import customer, record
 from umkit.attestation import Attestation, attest
 from umkit.chapters import ChapterInfo
 from umkit.chapters import chapter as chapter_info
+from umkit.customer import CustomerFile
 from umkit.errors import Blocked, HostNotNamed, OutcomeNotWritten, OutcomeUnknown, StepError, UmkitError, UsageError
+from umkit.executed import Plain
 from umkit.journal import Journal, read
-from umkit.notebook import can_ask, dress, show
+from umkit.notebook import attended, can_ask, dress, show
 from umkit.outcome import WORDS, Finding, Result, StepOutcome, worst
 from umkit.resource import Resource
 from umkit.site import Site
+from umkit.sitting import Sitting
 from umkit.steps import Examination, bring, look, take_word
 from umkit.unanswered import reconcile
 from umkit.view import chip, table
 
+if TYPE_CHECKING:
+    from umkit.panels.end import EndPanel
+    from umkit.panels.step import StepPanel
+
+    Shown = StepOutcome | StepPanel
+
 Mode = Literal["interactive", "plan", "apply", "verify"]
-#: The site of the chapter that was begun last in this process.
-_sites: list[Site] = []
+#: What closes the sessions of the chapter that was begun last in this process.
+_open: list[Callable[[], None]] = []
 
 
 @atexit.register
-def _close_sites() -> None:
-    for site in _sites:
-        site.close()
+def _close() -> None:
+    for close in _open:
+        close()
 
 
 MODES: tuple[str, ...] = get_args(Mode)
@@ -64,24 +74,29 @@ class Chapter:
         self.inputs = customer.parse(sections, source=f"the parameters of {self.info.name}")
         self.headless = os.environ.get("UMKIT_HEADLESS") == "1"
         self.outcomes: dict[str, StepOutcome] = {}
+        self._work: dict[str, Callable[[StepOutcome], None]] = {}
         self._own_record: record.Record | None = None
+        for close in _open:  # a chapter's cell that is run again must not leave its shells behind: there are 18
+            close()
+        _open.clear()
         journal, records = self._journal()
+        by_person = mode == "interactive" and journal is None and not self.headless and attended()
         self.site = Site(
             self.inputs,
             chapter=self.info.name,
             journal=journal,
             records=records,
-            interactive=not self.headless and can_ask(),
+            interactive=not self.headless and not by_person and can_ask(),  # by_person: the connection panel asks
         )
+        #: The person's work on it, where one sits at JupyterLab; else nothing.
+        self.sitting = Sitting(self, records) if by_person else None
         if self._own_record is not None and journal is not None:  # else whoever began the run has looked
             reconcile(self.inputs, journal, records)
         if journal is not None:
             journal.append("chapter-start", chapter=self.info.name)
-        for earlier in _sites:  # a chapter's cell that is run again must not leave its shells behind: there are 18
-            earlier.close()
-        _sites[:] = [self.site]
+        _open.append(self.sitting.close if self.sitting else self.site.close)
 
-    def configure(self, step: str, *kinds: type[Resource], then: Sequence[Examination] = ()) -> StepOutcome:
+    def configure(self, step: str, *kinds: type[Resource], then: Sequence[Examination] = ()) -> Shown:
         """Bring what one step asks of each resource to its wanted state, or show what would be done.
 
         Arguments:
@@ -89,7 +104,8 @@ class Chapter:
             kinds: the resources; ``kind.wanted_by`` says which ones the inputs ask for.
             then: checks that belong to the step, made afterwards.
         """
-        with self._step(step) as out:
+
+        def work(out: StepOutcome) -> None:
             guard = self.info.step(step).guard
             fresh = not self.headless  # a person may run cells out of order, and hours apart
             resources: list[Resource] = []
@@ -103,14 +119,15 @@ class Chapter:
             if not resources and not out.findings:
                 out.called = False
                 out.notes.append("nothing is asked for by the customer's inputs")
-            differs = self.mode != "apply" and any(not row.same for row in out.rows)
+            differs = out.mode != "apply" and any(not row.same for row in out.rows)
             for examination in then:
                 look(out, examination, self.site)
             result: Result = "differs" if differs else "changed" if out.changes else "ok"
             out.result = worst([result, *(finding.result for finding in out.findings)])
-        return out
 
-    def manual(self, step: str, *examinations: Examination, when: bool = True, why: str = "") -> StepOutcome:
+        return self._carry_out(step, work)
+
+    def manual(self, step: str, *examinations: Examination, when: bool = True, why: str = "") -> Shown:
         """A step that a person does: what a machine can see is looked at, the rest is attested.
 
         Arguments:
@@ -119,13 +136,15 @@ class Chapter:
             when: whether the step is called for at this customer.
             why: why it is not, where it is not.
         """
-        with self._step(step) as out:
+
+        def work(out: StepOutcome) -> None:
             if when:
                 take_word(out, examinations, self.site, lasts=self.info.step(step).lasts)
             else:
                 out.called = False
                 out.notes.append(f"not called for here: {why}")
-        return out
+
+        return self._carry_out(step, work)
 
     def attest(self, step: str, *, who: str, remark: str = "", evidence: str | Path | None = None) -> Attestation:
         """Write down that a manual step was done: who says so, a remark, a file that shows it."""
@@ -134,7 +153,7 @@ class Chapter:
         path = Path(evidence) if evidence else None
         return attest(records, self.inputs.customer.name, step, who=who, remark=remark, evidence=path)
 
-    def check(self, step: str, examination: Examination, *, stop: bool = False) -> StepOutcome:
+    def check(self, step: str, examination: Examination, *, stop: bool = False) -> Shown:
         """Look at something that the kit never changes.
 
         Arguments:
@@ -142,7 +161,8 @@ class Chapter:
             examination: the check.
             stop: whether the chapter must not go on when the check fails.
         """
-        with self._step(step) as out:
+
+        def work(out: StepOutcome) -> None:
             look(out, examination, self.site)
             out.result = worst(finding.result for finding in out.findings)
             if stop and out.result in ("failed", "unknown"):
@@ -152,19 +172,47 @@ class Chapter:
                     seen="; ".join(finding.text for finding in bad),
                     next="; ".join(dict.fromkeys(finding.next for finding in bad if finding.next)),
                 )
-        return out
+
+        return self._carry_out(step, work)
 
     #: A probe looks too, only harder: it tries the behaviour itself.
     probe = check
     #: Text or a calculation that depends on the customer's values.
     inform = check
 
-    def finish(self) -> ChapterEnd:
-        """Close the sessions and say how the chapter ended."""
+    def finish(self) -> ChapterEnd | EndPanel:
+        """Close the sessions and say how the chapter ended; a person seals it then."""
+        if self.sitting is not None:
+            from umkit.panels.end import EndPanel
+
+            return EndPanel(self.sitting, lambda: ChapterEnd(self), Plain(self._repr_html_(), repr(self)))
         self.site.close()
         end = ChapterEnd(self)
         self._end(end.result)
         return end
+
+    def perform(self, step: str, mode: str) -> StepOutcome:
+        """Carry out a step whose cell was run, in a mode of its own; an error is told in the outcome.
+
+        Arguments:
+            step: the step's id.
+            mode: ``interactive`` looks, ``apply`` changes and reads back, ``verify`` compares, also with the record.
+        """
+        with contextlib.suppress(UmkitError), self._step(step, mode) as out:
+            self._work[step](out)
+        return self.outcomes[step]
+
+    def _carry_out(self, step: str, work: Callable[[StepOutcome], None]) -> Shown:
+        """Do a step's work in the chapter's mode; where a person is there, they say when."""
+        self._work[self.info.step(step).id] = work
+        if self.sitting is not None:
+            from umkit.panels.step import panel_of
+
+            self.sitting.look(step)
+            return panel_of(self.sitting, step)
+        with self._step(step, self.mode) as out:
+            work(out)
+        return out
 
     @property
     def chosen(self) -> list[str]:
@@ -184,9 +232,9 @@ class Chapter:
         return worst(outcome.result for outcome in self.outcomes.values())
 
     @contextmanager
-    def _step(self, step: str) -> Iterator[StepOutcome]:
+    def _step(self, step: str, mode: str) -> Iterator[StepOutcome]:
         info = self.info.step(step)
-        out = StepOutcome(info.id, info.title, info.kind, self.mode)
+        out = StepOutcome(info.id, info.title, info.kind, mode)
         self.site.step = step
         begun = time.monotonic()
         try:
@@ -209,7 +257,7 @@ class Chapter:
             self.outcomes[step] = out
             if self.site.journal is not None:
                 self.site.journal.append("step", chapter=self.info.name, **out.as_event())
-            if out.error is not None:
+            if out.error is not None and self.sitting is None:
                 show(out)
                 if self.headless:
                     self.site.close()
@@ -242,6 +290,22 @@ class Chapter:
         self._own_record = record.create(records, self.inputs, mode=self.mode, chapters=[self.info.name])
         atexit.register(self._break_off)
         return self._own_record.journal, records
+
+    def use(self, inputs: CustomerFile) -> None:
+        """Go on with other inputs, as a person changed them; the steps' cells are to be run again.
+
+        To be called where the sessions are: in the sitting's own thread.
+        """
+        self.inputs = inputs
+        self.site.close()
+        self.site = Site(inputs, chapter=self.info.name, journal=self.site.journal, records=self.site.records)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        if self.sitting is None:
+            return {}  # then what the chapter is as text and HTML
+        from umkit.panels.head import Head
+
+        return Head(self.sitting, self.use, self._repr_html_()).mimebundle()
 
     def _repr_html_(self) -> str:
         rows = [[step.id, step.title, step.kind] for step in self.info.steps]

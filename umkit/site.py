@@ -162,12 +162,22 @@ class Site:
         servers = self.organisation().list("ExchangeServer")
         return [str(server["Name"]) for server in servers if server.get("IsMailboxServer")]
 
+    def channels(self) -> list[Channel]:
+        """The channels that were asked for so far."""
+        exchange = [self.exchange] if "exchange" in self.__dict__ else []
+        return [*self._hosts.values(), *exchange]
+
+    def write_to(self, journal: Journal | None) -> None:
+        """Write everything down in this journal from now on; without one nothing can be changed."""
+        self.journal = journal
+        for channel in self.channels():
+            channel.write_to(journal)
+        if journal is not None and self._controller is not None:
+            journal.append("pinned", chapter=self.chapter, domain_controller=self._controller)
+
     def close(self) -> None:
         """Close every session; the server's quota of shells is small."""
-        channels = list(self._hosts.values())
-        if "exchange" in self.__dict__:
-            channels.append(self.exchange)
-        for channel in channels:
+        for channel in self.channels():
             channel.close()
 
     def _pinned_before(self) -> str | None:

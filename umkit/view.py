@@ -82,6 +82,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = ""
     return _jinja.get_template("table.html").render(heads=heads, rows=list(rows), caption=caption, style=STYLE)
 
 
+def render(template: str, **values: Any) -> str:
+    """A template of the package as HTML; every value is escaped."""
+    return _jinja.get_template(template).render(**values)
+
+
 def chip(result: str) -> str:
     """A result as a sign and a word, for a table's cell."""
     return f"{SIGNS[result][0]} {WORDS[result]}"

@@ -9,11 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from umkit.durable import write_atomic
+from umkit.errors import UmkitError
 from umkit.handover.compose import compose
 from umkit.handover.facts import RunFacts
 from umkit.handover.gather import gather
 from umkit.handover.html import as_html
 from umkit.handover.words import LANGUAGES
+from umkit.record import Record
 
 #: The handover's name in the record.
 FILE = "handover.html"
@@ -31,6 +33,14 @@ def write(folder: Path, language: str | None = None) -> Path:
     path = Path(folder) / FILE
     write_atomic(path, made(folder, language))
     return path
+
+
+def put_into(record: Record) -> None:
+    """Write the handover into a run's record; one that cannot be made must not keep the record from being sealed."""
+    try:
+        write(record.folder)
+    except UmkitError as error:
+        record.journal.append("handover", error=error.as_dict())
 
 
 def made(folder: Path, language: str | None = None) -> str:
@@ -52,4 +62,4 @@ def _language(facts: RunFacts) -> str:
     return wanted if wanted in LANGUAGES else LANGUAGES[0]
 
 
-__all__ = ["FILE", "LANGUAGES", "compose", "gather", "made", "made_pdf", "write"]
+__all__ = ["FILE", "LANGUAGES", "compose", "gather", "made", "made_pdf", "put_into", "write"]

@@ -98,7 +98,9 @@ def _names(start: Event, events: Iterable[Event]) -> list[str]:
 
 def _chapter(folder: Path, name: str, events: Sequence[Event]) -> ChapterFacts:
     own = [event for event in events if event.get("chapter") == name]
-    steps = {_text(event, "step"): _step(folder, event) for event in own if event["event"] == "step"}
+    # a person may do a step again: the newest counts; a rollback has one event for each object of a step
+    told = {(_text(event, "step"), _text(event, "title")): event for event in own if event["event"] == "step"}
+    steps = {key: _step(folder, event) for key, event in told.items()}
     end = next((event for event in reversed(own) if event["event"] == "chapter-end"), None)
     results = [step.result for step in steps.values()] + [_result(end.get("result") if end else "unknown")]
     info = known_chapters().get(name)
@@ -111,7 +113,9 @@ def _chapter(folder: Path, name: str, events: Sequence[Event]) -> ChapterFacts:
         list(steps.values()),
         _sent(own),
         error,
-        [(step.id, step.title) for step in info.steps if step.id not in steps] if info and cut_short else (),
+        [(step.id, step.title) for step in info.steps if step.id not in {key for key, _ in steps}]
+        if info and cut_short
+        else (),
     )
 
 

@@ -103,6 +103,7 @@ def judge(events: Iterable[Mapping[str, Any]], chapter: str, *, broke_off: bool 
     """
     steps: list[dict[str, Any]] = []
     results: list[Result] = []
+    newest: dict[tuple[Any, Any], Result] = {}  # a person may do a step again: what counts is how it ended
     pending: dict[str, str] = {}  # changing commands without an outcome, each with its step
     ended, error = False, None
     for event in events:
@@ -116,7 +117,7 @@ def judge(events: Iterable[Mapping[str, Any]], chapter: str, *, broke_off: bool 
             case "outcome" if event.get("outcome") != "unknown":
                 pending.pop(str(event.get("intent")), None)
             case "step":
-                results.append(_result(event.get("result")))
+                newest[event.get("step"), event.get("title")] = _result(event.get("result"))
                 steps.append(
                     {"id": event.get("step")} | {name: event[name] for name in event if name not in _STEP_HEAD}
                 )
@@ -129,7 +130,7 @@ def judge(events: Iterable[Mapping[str, Any]], chapter: str, *, broke_off: bool 
         results.append("failed")
     if pending:
         results.append("unknown")
-    return ChapterSummary(chapter, worst(results), steps, error)
+    return ChapterSummary(chapter, worst([*results, *newest.values()]), steps, error)
 
 
 def explain(error: BaseException) -> dict[str, Any]:

@@ -92,17 +92,6 @@ def run(
         return going.all(chosen)
 
 
-def write_handover(record: Record) -> None:
-    """Put the handover into the record; one that cannot be made must not keep the record from being sealed."""
-    from umkit.errors import UmkitError
-    from umkit.handover import write
-
-    try:
-        write(record.folder)
-    except UmkitError as error:
-        record.journal.append("handover", error=error.as_dict())
-
-
 def folder(name: str) -> Path:
     """The folder ``runbooks`` or ``parameters``: the one here, else the one that came with the package.
 
@@ -208,6 +197,8 @@ class _Run:
             self._progress.remark(f"unanswered before: {answer}")
 
     def all(self, chapters: Sequence[_Chapter]) -> RunSummary:
+        from umkit.handover import put_into
+
         record, ended, stop = self._record, list[ChapterSummary](), ""
         self._progress.run_begins(record.run, record.customer, record.mode, len(chapters))
         stopped = False
@@ -228,7 +219,7 @@ class _Run:
                     self._spare.stop(at_once=True)  # nothing ran in it
             result = worst(["failed" if stopped else "ok", *(summary.result for summary in ended)])
             self._keep_plan(ended)
-            write_handover(record)
+            put_into(record)
             signed = record.close(result)
         whole = RunSummary(
             record.run, record.customer, record.mode, result, record.folder, ended, stopped=stopped, signed=signed
