@@ -8,6 +8,7 @@ back, ``verify`` only reads, ``plan`` and ``interactive`` show what would be sen
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,16 @@ from umkit import customer, record
 from umkit.attestation import Attestation, attest
 from umkit.chapters import ChapterInfo
 from umkit.chapters import chapter as chapter_info
-from umkit.errors import Blocked, HostNotNamed, OutcomeNotWritten, OutcomeUnknown, StepError, UmkitError, UsageError
+from umkit.errors import (
+    Blocked,
+    HostNotNamed,
+    OutcomeNotWritten,
+    OutcomeUnknown,
+    RecordError,
+    StepError,
+    UmkitError,
+    UsageError,
+)
 from umkit.journal import Journal, read
 from umkit.notebook import can_ask, dress, show
 from umkit.outcome import WORDS, Finding, Result, StepOutcome, worst
@@ -204,13 +214,17 @@ class Chapter:
         finally:
             out.seconds = time.monotonic() - begun
             self.outcomes[step] = out
-            if self.site.journal is not None:
-                self.site.journal.append("step", chapter=self.info.name, **out.as_event())
+            # a disk that took no outcome takes no step either: the first error says what was sent, so it stays
+            again = contextlib.suppress(RecordError) if isinstance(out.error, RecordError) else contextlib.nullcontext()
+            with again:
+                if self.site.journal is not None:
+                    self.site.journal.append("step", chapter=self.info.name, **out.as_event())
             if out.error is not None:
                 show(out)
                 if self.headless:
                     self.site.close()
-                    self._end(self.result, out.error)
+                    with again:
+                        self._end(self.result, out.error)
 
     def _end(self, result: Result, error: UmkitError | None = None) -> None:
         journal = self.site.journal
