@@ -111,7 +111,8 @@ class Bench:
             except UmkitError as raised:
                 error = raised
             finally:
-                names["chapter"].site.close()
+                if "chapter" in names:
+                    names["chapter"].site.close()
         path = kept.folder / "journal.jsonl"
         return Went(error, self._received()[since:], path, verify(path), disk.writes)
 

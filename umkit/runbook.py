@@ -21,7 +21,16 @@ from umkit.attestation import Attestation, attest
 from umkit.chapters import ChapterInfo
 from umkit.chapters import chapter as chapter_info
 from umkit.customer import CustomerFile
-from umkit.errors import Blocked, HostNotNamed, OutcomeNotWritten, OutcomeUnknown, StepError, UmkitError, UsageError
+from umkit.errors import (
+    Blocked,
+    HostNotNamed,
+    OutcomeNotWritten,
+    OutcomeUnknown,
+    RecordError,
+    StepError,
+    UmkitError,
+    UsageError,
+)
 from umkit.executed import Plain
 from umkit.journal import Journal, read
 from umkit.notebook import attended, can_ask, dress, show
@@ -255,13 +264,17 @@ class Chapter:
         finally:
             out.seconds = time.monotonic() - begun
             self.outcomes[step] = out
-            if self.site.journal is not None:
-                self.site.journal.append("step", chapter=self.info.name, **out.as_event())
+            # a disk that took no outcome takes no step either: the first error says what was sent, so it stays
+            again = contextlib.suppress(RecordError) if isinstance(out.error, RecordError) else contextlib.nullcontext()
+            with again:
+                if self.site.journal is not None:
+                    self.site.journal.append("step", chapter=self.info.name, **out.as_event())
             if out.error is not None and self.sitting is None:
                 show(out)
                 if self.headless:
                     self.site.close()
-                    self._end(self.result, out.error)
+                    with again:
+                        self._end(self.result, out.error)
 
     def _end(self, result: Result, error: UmkitError | None = None) -> None:
         journal = self.site.journal

@@ -210,7 +210,7 @@ def _examine(folder: Path, name: str, keys: tuple[PublicKey, ...]) -> tuple[Sign
         types = statement["_type"], statement["predicateType"]
     except (RecordError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         nothing = Signature(name, role, "", "", None, valid=False, known=False, statement={})
-        return nothing, [f"{name}: cannot be read ({type(error).__name__}): changed"]
+        return nothing, [f"{name}: cannot be read ({type(error).__name__}): changed", *_brought(folder, name)[1]]
     found = []
     if _envelope(payload, keyid, raw) != data:
         found.append(f"{name}: not as the kit writes it: changed")
