@@ -283,8 +283,8 @@ def test_find_names_the_folder_and_the_nearest_file(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for folder, seen, next in [
         (tmp_path, "acme", "did you mean acme?"),
-        (tmp_path / "empty", "no customer file in this folder", "copy example.yaml to CUSTOMER.yaml and fill it in"),
-        (tmp_path / "missing", "no such folder", "copy example.yaml to CUSTOMER.yaml and fill it in"),
+        (tmp_path / "empty", "no customer file in this folder", "make one: umkit new CUSTOMER"),
+        (tmp_path / "missing", "no such folder", "make one: umkit new CUSTOMER"),
     ]:
         with pytest.raises(UsageError, match="no customer file acmee") as caught:
             customer.find("acmee", folder)

@@ -17,12 +17,13 @@ _PATIENCE = (0.05, 0.1, 0.2, 0.4) if sys.platform == "win32" else ()
 _numbers = itertools.count(1)
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
+def write_atomic(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
     """Write a file so that at any moment the old or the new one is whole.
 
     Arguments:
         path: the file; its folder exists.
         content: text is written as UTF-8, line ends as they are.
+        mode: the file's permission bits; those of any new file unless given.
 
     Raises ``RecordError`` when the disk is full, read-only or gone; the file is then as it was.
     """
@@ -34,6 +35,8 @@ def write_atomic(path: Path, content: str | bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            if mode is not None:
+                draft.chmod(mode)
             _replace(draft, path)
         except BaseException:
             with contextlib.suppress(OSError):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from umkit.customer.types import Certificate, ExchangeEndpoint, HostEndpoint, HostName, Identity, Reference
 
 Auth = Literal["kerberos", "negotiate", "basic"]
-Deadline = Annotated[int, Field(ge=1, le=3600)]
+Deadline = Annotated[int, Field(ge=1, le=3600, json_schema_extra={"x-unit": "seconds"})]
 
 
 class Section(BaseModel):

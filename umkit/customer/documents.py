@@ -63,9 +63,13 @@ def allowed(node: dict[str, Any]) -> str:
     return _words(inner) + null
 
 
-def example() -> str:
-    """The text of example.yaml: every key with its explanation, what is allowed and its default."""
-    lines, explained = _HEAD.splitlines(), set[str]()
+def example(head: str = _HEAD) -> str:
+    """The text of example.yaml: every key with its explanation, what is allowed and its default.
+
+    Arguments:
+        head: the comment lines at its head.
+    """
+    lines, explained = head.splitlines(), set[str]()
     for name, node in schema()["properties"].items():
         inner = resolved(node)
         lines += ["", *_comment(inner["description"], ""), f"{name}:"]

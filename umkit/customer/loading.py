@@ -33,11 +33,33 @@ def load(path: Path | str, *, name_is_file: bool = True) -> CustomerFile:
     Raises ``CustomerFileError`` with every problem found: line, key, what was found, what is allowed, what is nearest.
     """
     path = Path(path)
+    return accept(read(path), path, name_is_file=name_is_file)
+
+
+def accept(source: Source, path: Path, *, name_is_file: bool = True) -> CustomerFile:
+    """Check what was read as the customer file of this path; see :func:`load`."""
     name = printable(str(path))
-    source = read(path)
     if source.problems and not source.values:
         raise CustomerFileError(name, source.problems)
-    file, problems = _checked(source.values, source, name, whole=True)
+    file, problems = examine(source.values, path, source, name_is_file=name_is_file)
+    unreadable = {problem.key for problem in source.problems}  # what cannot be read need not be right as well
+    problems = [*source.problems, *(problem for problem in problems if problem.key not in unreadable)]
+    return _or_raise(file, name, problems, source.lines)
+
+
+def examine(
+    values: Mapping[str, Any], path: Path, source: Source | None = None, *, name_is_file: bool = True
+) -> tuple[CustomerFile, list[Problem]]:
+    """What is right and every problem of a whole file's values, for whoever goes on in spite of them: a form.
+
+    Arguments:
+        values: section name → its values.
+        path: the file that they stand in, or are to stand in.
+        source: how they were written there, where that is known.
+        name_is_file: whether customer.name has to be the file's own name.
+    """
+    name = printable(str(path))
+    file, problems = _checked(values, source or Source(), name, whole=True)
     if name_is_file and file.has("customer") and file.customer.name != path.stem.casefold():
         problems.append(
             Problem(
@@ -48,9 +70,7 @@ def load(path: Path | str, *, name_is_file: bool = True) -> CustomerFile:
                 nearest=printable(path.stem),
             )
         )
-    unreadable = {problem.key for problem in source.problems}  # what cannot be read need not be right as well
-    problems = [*source.problems, *(problem for problem in problems if problem.key not in unreadable)]
-    return _or_raise(file, name, problems, source.lines)
+    return file, problems
 
 
 def parse(values: Mapping[str, Any], *, source: str, lines: Mapping[str, int] | None = None) -> CustomerFile:
@@ -94,7 +114,7 @@ def find(name: str, folder: Path | str) -> Path:
         where={"folder": str(folder)},
         seen=seen,
         expected=f"{printable(wanted)} in this folder, or the path of a file",
-        next=f"did you mean {near[0]}?" if near else "copy example.yaml to CUSTOMER.yaml and fill it in",
+        next=f"did you mean {near[0]}?" if near else "make one: umkit new CUSTOMER",
     )
 
 

@@ -53,7 +53,7 @@ class Sessions(Section):
         1, description="Private Outlook data sources in the directory (P), usually 0 or 1."
     )
     policy: Name = Field("NoThrottlingPolicy", description="Name of the throttling policy.")
-    event_days: Annotated[int, Field(ge=1, le=365)] = Field(
+    event_days: Annotated[int, Field(ge=1, le=365, json_schema_extra={"x-unit": "days"})] = Field(
         7, description="How far back the event logs are searched, in days."
     )
     registry_limit: bool = Field(
@@ -107,7 +107,7 @@ class WebAdministration(Section):
     """What a person sets in XPhone's Web Administration for calendar synchronisation."""
 
     address: WebAddress | None = Field(None, description="Where Web Administration opens; null: not known yet.")
-    days_in_advance: Annotated[int, Field(ge=1, le=365)] = Field(
+    days_in_advance: Annotated[int, Field(ge=1, le=365, json_schema_extra={"x-unit": "days"})] = Field(
         30, description="How far ahead appointments are synchronised, in days."
     )
     profile_template: Line = Field(

@@ -195,12 +195,12 @@ class Run(Section):
     records: Line = Field(
         "records", description="Folder of the records; a relative one starts where the runbook is started."
     )
-    cell_deadline: Annotated[int, Field(ge=1, le=86400)] = Field(
+    cell_deadline: Annotated[int, Field(ge=1, le=86400, json_schema_extra={"x-unit": "seconds"})] = Field(
         3600,
         description="How long one cell may take without a person, in seconds; a cell restarts a service on each server "
         "in turn, and one restart alone may take 900.",
     )
-    replication_wait: Annotated[int, Field(ge=0, le=3600)] = Field(
+    replication_wait: Annotated[int, Field(ge=0, le=3600, json_schema_extra={"x-unit": "seconds"})] = Field(
         30, description="How long a changed value may take until it is read back, in seconds."
     )
     migrating_from: Literal[2003, 2007, 2010, 2013] | None = Field(

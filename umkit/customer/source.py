@@ -36,11 +36,11 @@ _ADVICE: Mapping[str, str] = {
 }
 
 
-class _Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):
     """SafeLoader without dates: papermill leaves them text, and so do we."""
 
 
-_Loader.yaml_implicit_resolvers = {
+Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
@@ -89,6 +89,12 @@ def read(path: Path) -> Source:
     except (OSError, ValueError) as error:  # ValueError: a path that no file can have
         source.wrong(f"cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}")
         return source
+    return read_bytes(raw)
+
+
+def read_bytes(raw: bytes) -> Source:
+    """As :func:`read`, from what stands in the file, or is to stand there."""
+    source = Source()
     if len(raw) > LARGEST:
         source.wrong("is too large for a customer file", allowed=f"at most {LARGEST // 1024} KiB")
         return source
@@ -106,7 +112,7 @@ def _parse(text: str, source: Source) -> None:
     try:
         if _too_wild(text, source):
             return
-        node = yaml.compose(text, Loader=_Loader)
+        node = yaml.compose(text, Loader=Loader)
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
         source.wrong(f"holds the character U+{_code(error.character):04X}, which a text file cannot hold", line=line)
@@ -130,7 +136,7 @@ def _parse(text: str, source: Source) -> None:
 def _too_wild(text: str, source: Source) -> bool:
     """Look at the events, which need no recursion, before anything is built from them."""
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(text, Loader=Loader):
         line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             source.wrong(

@@ -55,7 +55,12 @@ def _as_json(value: Any) -> Any:
 
 Slug = Annotated[str, Checked(checks.slug, "1 to 64 of a-z, 0-9, - and _, beginning and ending with a letter or digit")]
 Line = Annotated[str, Checked(checks.line, "one line of text, at most 200 characters; may be empty")]
-Notes = Annotated[str, Checked(checks.notes, "text, at most 4000 characters; may be empty or have several lines")]
+Notes = Annotated[
+    str,
+    Checked(
+        checks.notes, "text, at most 4000 characters; may be empty or have several lines", **{"x-lines": "several"}
+    ),
+]
 Name = Annotated[str, Checked(checks.name, "a name of 1 to 64 characters, without control characters")]
 Identity = Annotated[
     str, Checked(checks.identity, "one object by name, alias, DOMAIN\\name, user@domain or path, without * and ?")
