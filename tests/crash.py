@@ -291,7 +291,7 @@ class Stage:
             for step in _steps(summary)
             if after.get(step)
         }
-        scene.steps = {step: kept[step] for step in scene.marks if step in kept}
+        scene.steps = {step: kept[step] for step in scene.sends if step in kept}
         return end
 
     def play(self, scene: Scene, fault: str, at: int) -> Verdict:

@@ -8,9 +8,11 @@ python tests/tools/crash.py --by-step --every 1    every request of each step th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -63,10 +65,19 @@ def main() -> int:
 
 
 def play(every: int, kills: int, given: argparse.Namespace) -> Counter[tuple[str, str]]:
-    """Play one process's share of the cases."""
+    """Play one process's share of the cases; Ctrl-C ends that, and what was counted until then is told."""
     counts: Counter[tuple[str, str]] = Counter()
-    number = 0
     folder = Path(tempfile.mkdtemp(prefix="umkit-crash-"))
+    with contextlib.suppress(KeyboardInterrupt):
+        cases(every, kills, given, folder, counts)
+    if not any(what == "bad" and number for (_, what), number in counts.items()):
+        shutil.rmtree(folder, ignore_errors=True)
+    return counts
+
+
+def cases(every: int, kills: int, given: argparse.Namespace, folder: Path, counts: Counter[tuple[str, str]]) -> None:
+    """Play the cases, and count them."""
+    number = 0
     os.environ["UMKIT_KEYS"] = str(folder / "keys")  # nobody's own key signs these records
     stage = crash.Stage(folder)
     chapters = []
@@ -89,7 +100,6 @@ def play(every: int, kills: int, given: argparse.Namespace) -> Counter[tuple[str
         scene, at, victim = killing.moment(moments, chapters)
         if each % given.jobs == given.job:
             tell(counts, scene, f"kill {victim} at {at}", killing.play(stage, scene, at, victim), "SIGKILL")
-    return counts
 
 
 def tell(
