@@ -57,25 +57,18 @@ class Clock:
             yield
 
 
-def run(
-    inputs: CustomerFile,
-    mode: str,
-    chapter: str,
+@contextlib.contextmanager
+def without_kernels(
     *,
-    records: Path,
-    lab: dict[str, Any],
     steps: Collection[str] = (),
     before: Callable[[str], None] = lambda cell: None,
     after: Callable[[str], None] = lambda cell: None,
-) -> tuple[RunSummary, BaseException | None]:
-    """Run one chapter as ``umkit.headless.run`` does; returns its summary, and what broke the notebook off.
+) -> Iterator[list[BaseException]]:
+    """Let every run execute its chapters in this process; gives what broke a notebook off.
+
+    No notebook is kept, and a chapter that fails does not wait for a kernel to end.
 
     Arguments:
-        inputs: the customer file.
-        mode: the mode.
-        chapter: the chapter's name.
-        records: the folder of all records.
-        lab: what ``Lab.describe()`` says.
         steps: the only steps to run; all of them without any.
         before: is called with a code cell's id before the cell runs.
         after: is called with a code cell's id after it ran, also where it raised.
@@ -109,10 +102,38 @@ def run(
                 raised.append(error)
                 return error
             finally:  # what the kernel's end does
-                runbook._close_sites()
-                runbook._sites.clear()
+                runbook._close()
+                runbook._open.clear()
         return None
 
-    with mock.patch.object(_run._Run, "_execute", execute), mock.patch.object(_run, "_write_handover"):
+    with mock.patch.object(_run._Run, "_execute", execute):
+        yield raised
+
+
+def run(
+    inputs: CustomerFile,
+    mode: str,
+    chapter: str,
+    *,
+    records: Path,
+    lab: dict[str, Any],
+    steps: Collection[str] = (),
+    before: Callable[[str], None] = lambda cell: None,
+    after: Callable[[str], None] = lambda cell: None,
+) -> tuple[RunSummary, BaseException | None]:
+    """Run one chapter as ``umkit.headless.run`` does, without its handover; returns its summary, and what broke it off.
+
+    Arguments:
+        inputs: the customer file.
+        mode: the mode.
+        chapter: the chapter's name.
+        records: the folder of all records.
+        lab: what ``Lab.describe()`` says.
+        steps, before, after: as :func:`without_kernels`.
+    """
+    with (
+        without_kernels(steps=steps, before=before, after=after) as raised,
+        mock.patch("umkit.handover.put_into"),
+    ):
         summary = _run.run(inputs, mode, chapters=[chapter], records=records, runbooks=ROOT / "runbooks", lab=lab)
     return summary, raised[0] if raised else None

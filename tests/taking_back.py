@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+from in_process import without_kernels
 
 from umkit import customer
 from umkit.command import Command
@@ -43,15 +45,17 @@ class Place:
     trace: Path
     inputs: CustomerFile = field(default_factory=inputs)
 
-    def go(self, mode: str, *chapters: str) -> RunSummary:
-        return run(
-            self.inputs,
-            mode,
-            chapters=chapters,
-            records=self.records,
-            runbooks=ROOT / "runbooks",
-            lab=self.lab.describe(),
-        )
+    def go(self, mode: str, *chapters: str, kernels: bool = False) -> RunSummary:
+        """Run chapters; in this process, unless the executed notebooks are needed."""
+        with nullcontext() if kernels else without_kernels():
+            return run(
+                self.inputs,
+                mode,
+                chapters=chapters,
+                records=self.records,
+                runbooks=ROOT / "runbooks",
+                lab=self.lab.describe(),
+            )
 
     def back(self, **options: Any) -> RunSummary:
         return rollback(self.inputs, records=self.records, lab=self.lab.describe(), **options)

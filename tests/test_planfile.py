@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from in_process import without_kernels
 from taking_back import ROOT, Place, inputs
 
 from umkit import cli, planfile, record
@@ -30,7 +31,8 @@ def planned(place: Place, *chapters: str) -> Path:
 
 
 def applied(place: Place, path: Path) -> RunSummary:
-    return apply(place.inputs, path, records=place.records, runbooks=ROOT / "runbooks", lab=place.lab.describe())
+    with without_kernels():
+        return apply(place.inputs, path, records=place.records, runbooks=ROOT / "runbooks", lab=place.lab.describe())
 
 
 def test_a_plan_of_every_chapter_is_applied(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

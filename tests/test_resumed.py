@@ -48,7 +48,7 @@ def looked_up(place: Place) -> list[str]:
 
 
 def test_a_command_that_took_effect_is_told_and_not_sent_again(place: Place) -> None:
-    first = place.go("apply", "02")
+    first = place.go("apply", "02", kernels=True)
     broken_off(first.record, after_mutations=2)  # both New-RemoteDomain were answered, but for the last line
     since = len(place.mutating())
     second = place.go("apply", "02")
