@@ -255,11 +255,11 @@ class Stage:
         after: dict[str, dict[str, Any]] = {}
         kept: dict[str, Organisation] = {}
         sent: dict[str, int] = {}
-        configuring = {step.id for step in chapter_info(scene.chapter).steps if step.kind == "configure"}
+        sending = {step.id for step in chapter_info(scene.chapter).steps if step.kind not in ("info", "probe")}
         with self.case() as folder, laid_out(scene.begin, folder) as place:
 
             def before(cell: str) -> None:
-                if steps and cell in configuring:
+                if steps and cell in sending:
                     kept[cell] = copied(place.organisation)
 
             def changed(cell: str) -> None:
@@ -283,8 +283,8 @@ class Stage:
             again, error = self._run(scene, place, folder)
             assert error is None, error
             assert not any(step["changes"] for step in _steps(again).values()), again
-            scene.settled = {name: _calm(step["result"]) for name, step in _steps(again).items()}
-            assert {name: _calm(step["result"]) for name, step in _steps(summary).items()} == scene.settled
+            scene.settled = calm(again.as_dict()["chapters"])
+            assert calm(summary.as_dict()["chapters"]) == scene.settled
             assert flat(place.lab.state()) == scene.end
         scene.marks = {
             step: {path: (value, scene.end.get(path)) for path, value in after[step].items()}
@@ -310,9 +310,9 @@ class Stage:
             if stopped is not None:
                 problems.append(f"the following apply failed: {stopped}")
             problems += differences(found, scene.end)
-            calm = {name: _calm(step["result"]) for name, step in _steps(second).items()}
-            problems += [f"{name} ends as {calm.get(name)}, not as {was}" for name, was in scene.settled.items()
-                         if calm.get(name) != was]  # fmt: skip
+            ended = calm(second.as_dict()["chapters"])
+            problems += [f"{name} ends as {ended.get(name)}, not as {was}" for name, was in scene.settled.items()
+                         if ended.get(name) != was]  # fmt: skip
             again = repeated(received)
             problems += [f"sent twice without a read between: {each}" for each in again]
             problems += unexplained(read(first.record / "journal.jsonl"))
@@ -417,6 +417,7 @@ def _steps(summary: RunSummary) -> dict[str, dict[str, Any]]:
     return {step["id"]: step for chapter in summary.as_dict()["chapters"] for step in chapter["steps"]}
 
 
-def _calm(result: str) -> str:
-    """A result as it is when nothing was left to do."""
-    return "ok" if result == "changed" else result
+def calm(chapters: list[dict[str, Any]]) -> dict[str, str]:
+    """Each step's result as it is when nothing was left to do."""
+    steps = [step for chapter in chapters for step in chapter["steps"]]
+    return {step["id"]: "ok" if step["result"] == "changed" else step["result"] for step in steps}

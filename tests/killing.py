@@ -50,7 +50,7 @@ def play(stage: crash.Stage, scene: crash.Scene, at: int, victim: str) -> crash.
         place.faults.calls[at] = lambda: _kill(begun[0], victim)
         begun.append(apply())
         _, said = _end(begun[0])
-        died = not place.faults.calls  # it may have ended before
+        died = place.faults.calls.pop(at, None) is None  # else it ended before
         problems = []
         if "Traceback" in said:
             problems.append(f"it ended with a traceback: {said[-500:]}")
@@ -59,8 +59,12 @@ def play(stage: crash.Stage, scene: crash.Scene, at: int, victim: str) -> crash.
         second = apply()
         out, said = _end(second)
         first, *_, last = sorted((records / "crash").glob("*-apply*"))
-        if second.returncode not in (0, 4):
-            problems.append(f"the following apply failed: {out[-300:]} {said[-700:]}")
+        try:
+            calm = crash.calm(json.loads(out)["chapters"])
+        except ValueError:
+            calm = {}
+        if calm != scene.settled:
+            problems.append(f"the following apply ended as {calm}, not as {scene.settled}: {said[-700:]}")
         problems += crash.differences(crash.flat(place.lab.state()), scene.end)
         problems += [f"{last.name}: {finding}" for finding in record.verify(last)]
         findings = record.verify(first)
@@ -74,7 +78,7 @@ def play(stage: crash.Stage, scene: crash.Scene, at: int, victim: str) -> crash.
         problems += [f"{first.name}: {finding}" for finding in findings if not finding.explained]
         again = crash.repeated(place.received())
         problems += [f"sent twice without a read between: {each}" for each in again]
-        return crash.Verdict(begun[0].returncode not in (0, 4), len(again), problems)
+        return crash.Verdict(died, len(again), problems)
 
 
 def _end(run: subprocess.Popen[str]) -> tuple[str, str]:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import codecs
 import contextlib
 import re
-import uuid
 from collections.abc import Mapping
 
 from umkit.channel import Channel
 from umkit.command import Command
-from umkit.errors import RemoteError, Unreadable
+from umkit.errors import OutcomeUnknown, RemoteError, Unreadable
 from umkit.windows import files
 
 PROGRAM = "C:\\Windows\\System32\\SecEdit.exe"
-_FOLDER = "C:\\Windows\\Temp"
+#: Always the same, so that the next run finds what a killed one left.
+_FILE = "C:\\Windows\\Temp\\umkit-user-rights.inf"
 _LINE = re.compile(r"\s*(Se[A-Za-z]+)\s*=\s*(.*?)\s*", re.IGNORECASE)
 
 
@@ -27,26 +27,52 @@ def export(channel: Channel) -> dict[str, list[str]]:
 
     Raises ``RecordError`` where there is no journal, ``Unreadable`` when no file was written.
     """
-    path = f"{_FOLDER}\\umkit-{uuid.uuid4().hex}.inf"
-    file = f"{path} on {channel.endpoint.name}"
-    tokens = ("/export", "/cfg", path, "/areas", "USER_RIGHTS", "/quiet")
+    file = f"{_FILE} on {channel.endpoint.name}"
+    tokens = ("/export", "/cfg", _FILE, "/areas", "USER_RIGHTS", "/quiet")
     change = {"object": file, "property": "*", "before": None, "after": "export of the user rights, removed again"}
+    _remove(channel, file)  # a run that was killed may have left one, and SecEdit would write into that
     try:
-        channel.change(Command(PROGRAM, arguments=tokens), [change])
-        content = files.content(channel, path)
+        try:
+            channel.change(Command(PROGRAM, arguments=tokens), [change])
+        except OutcomeUnknown as lost:
+            _look(channel, lost, wanted=True)
+            raise
+        content = files.content(channel, _FILE)
     finally:
         with contextlib.suppress(RemoteError):
-            if files.exists(channel, path):
-                gone = {"object": file, "property": "*", "before": "export of the user rights", "after": None}
-                channel.change(Command("Remove-Item", {"LiteralPath": path, "Confirm": False}), [gone])
+            _remove(channel, file)
     if not content:
         raise Unreadable(
             "SecEdit exported no user rights",
             where={"host": channel.endpoint.name},
-            expected=f"a file {path}",
+            expected=f"a file {_FILE}",
             next="check that the account is an administrator of the host",
         )
     return parse(content)
+
+
+def _remove(channel: Channel, file: str) -> None:
+    """Remove the export where there is one; where the answer is lost, look, and once more if it is still there."""
+    for _ in range(2):
+        if not files.exists(channel, _FILE):
+            return
+        gone = {"object": file, "property": "*", "before": "export of the user rights", "after": None}
+        try:
+            channel.change(Command("Remove-Item", {"LiteralPath": _FILE, "Confirm": False}), [gone])
+        except OutcomeUnknown as lost:
+            _look(channel, lost, wanted=False)
+        else:
+            return
+
+
+def _look(channel: Channel, lost: OutcomeUnknown, *, wanted: bool) -> None:
+    """Write down whether the export is there, after a command whose answer was lost."""
+    try:
+        found = "as wanted" if files.exists(channel, _FILE) == wanted else "not as wanted"
+    except RemoteError as error:
+        channel.note("found", about=lost.what, found="unreadable", error=error.as_dict())
+    else:
+        channel.note("found", about=lost.what, found=found)
 
 
 def parse(content: bytes) -> dict[str, list[str]]:
