@@ -102,8 +102,7 @@ def without_kernels(
                 raised.append(error)
                 return error
             finally:  # what the kernel's end does
-                runbook._close()
-                runbook._open.clear()
+                runbook.close()
         return None
 
     with mock.patch.object(_run._Run, "_execute", execute):

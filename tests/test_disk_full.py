@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from umkit import durable, record
+from umkit import durable, record, runbook
 from umkit.customer import load, parse
 from umkit.errors import OutcomeNotWritten, RecordError, UmkitError
 from umkit.journal import Finding, read, verify
@@ -111,8 +111,7 @@ class Bench:
             except UmkitError as raised:
                 error = raised
             finally:
-                if "chapter" in names:
-                    names["chapter"].site.close()
+                runbook.close()
         path = kept.folder / "journal.jsonl"
         return Went(error, self._received()[since:], path, verify(path), disk.writes)
 

@@ -14,17 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from umkit import record
+from umkit import record, runbook
 from umkit.customer import load
 from umkit.errors import RecordError
 from umkit.lock import CustomerLock
+from umkit.runbook import Chapter
 
 ROOT = Path(__file__).resolve().parents[1]
 LAB = ROOT / "parameters" / "lab.yaml"
 HOLD = """\
 import sys
 from pathlib import Path
-from umkit import record
+from umkit import record, runbook
 from umkit.customer import load
 with record.create(Path(sys.argv[1]), load(sys.argv[2]), mode="apply", chapters=[]) as kept:
     print(kept.run, flush=True)
@@ -99,3 +100,20 @@ def test_another_customer_is_free(records: Path, holder: tuple[subprocess.Popen[
     other = inputs.model_copy(update={"customer": inputs.customer.model_copy(update={"name": "other"})})
     with record.create(records, other, mode="apply", chapters=[]):
         pass
+
+
+def test_a_chapter_that_outlives_its_run_is_waited_for(records: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel may still send for a moment when its run was killed; nobody else sends meanwhile."""
+    monkeypatch.setattr("umkit.lock._ENDING", 0.05)
+    inputs = load(LAB)
+    with record.create(records, inputs, mode="apply", chapters=["02-message-formats"]) as kept:
+        monkeypatch.setenv("UMKIT_RECORD", str(kept.folder))
+        given = {name: inputs.dump()[name] for name in ("customer", "exchange", "um_services")}
+        Chapter("02-message-formats", mode="apply", **given)  # as the run's kernel does
+    try:
+        with pytest.raises(RecordError, match="still being carried out"):
+            record.create(records, inputs, mode="apply", chapters=[])
+        assert not CustomerLock(records / "lab").is_held()
+    finally:
+        runbook.close()
+    record.create(records, inputs, mode="apply", chapters=[]).release()

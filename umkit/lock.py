@@ -1,4 +1,4 @@
-"""The lock of a customer: one run at a time."""
+"""The locks of a customer: one run at a time, and one chapter of it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from umkit.errors import RecordError
 
 #: Seconds: long enough for another process that only looks whether the lock is held.
 _LOCK_WAIT = 0.3
+#: Seconds for a kernel to see that the run that began it is gone, and to end; ipykernel looks every second.
+_ENDING = 5.0
 
 
 class CustomerLock:
@@ -45,6 +47,13 @@ class CustomerLock:
             raise self._refusal() from None
         except OSError as error:
             raise cannot_write(self.folder / ".lock", error) from error
+        try:
+            chapter = ChapterLock(self.folder)
+            chapter.acquire()
+            chapter.release()
+        except BaseException:
+            self._lock.release()
+            raise
         self.name("")
 
     def refuse(self) -> None:
@@ -103,6 +112,42 @@ class CustomerLock:
     @property
     def _sidecar(self) -> Path:
         return self.folder / ".lock.json"
+
+
+class ChapterLock:
+    """The right to send a customer's commands; held by the process that carries out a chapter.
+
+    A run's kernel outlives it for a moment when the run is killed, and may still be sending; the run's own lock is free
+    by then.
+
+    Arguments:
+        folder: the customer's folder of records.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = FileLock(folder / ".chapter.lock", timeout=_ENDING)
+
+    def acquire(self) -> None:
+        """Take the lock; wait some seconds for a kernel that is about to end.
+
+        Raises ``RecordError`` when another process keeps it.
+        """
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise RecordError(
+                f"a chapter of {self.folder.name} is still being carried out, though its run has ended",
+                where={"customer": self.folder.name},
+                seen=f"another process held its lock for {_ENDING:.0f} s",
+                next="wait for that kernel, or end it; then run again: what it sent is looked up first",
+            ) from None
+        except OSError as error:
+            raise cannot_write(self.folder / ".chapter.lock", error) from error
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._lock.release()
 
 
 def account() -> str:

@@ -33,6 +33,7 @@ from umkit.errors import (
 )
 from umkit.executed import Plain
 from umkit.journal import Journal, read
+from umkit.lock import ChapterLock
 from umkit.notebook import attended, can_ask, dress, show
 from umkit.outcome import WORDS, Finding, Result, StepOutcome, worst
 from umkit.resource import Resource
@@ -54,9 +55,10 @@ _open: list[Callable[[], None]] = []
 
 
 @atexit.register
-def _close() -> None:
-    for close in _open:
-        close()
+def close() -> None:
+    """Close the sessions of the chapter that was begun last in this process, and give its lock back."""
+    while _open:
+        _open.pop()()
 
 
 MODES: tuple[str, ...] = get_args(Mode)
@@ -85,9 +87,7 @@ class Chapter:
         self.outcomes: dict[str, StepOutcome] = {}
         self._work: dict[str, Callable[[StepOutcome], None]] = {}
         self._own_record: record.Record | None = None
-        for close in _open:  # a chapter's cell that is run again must not leave its shells behind: there are 18
-            close()
-        _open.clear()
+        close()  # a chapter's cell that is run again must not leave its shells behind: there are 18
         journal, records = self._journal()
         by_person = mode == "interactive" and journal is None and not self.headless and attended()
         self.site = Site(
@@ -296,6 +296,9 @@ class Chapter:
     def _journal(self) -> tuple[Journal | None, Path]:
         folder = os.environ.get("UMKIT_RECORD")
         if folder:
+            lock = ChapterLock(Path(folder).parent)
+            lock.acquire()
+            _open.append(lock.release)
             return Journal(Path(folder) / "journal.jsonl"), Path(folder).parent.parent
         records = Path(os.environ.get("UMKIT_RECORDS") or self.inputs.run.records)
         if self.mode != "apply":
@@ -366,4 +369,4 @@ def _result_of(error: UmkitError, out: StepOutcome) -> Result:
     return "blocked" if isinstance(error, Blocked) else "failed"
 
 
-__all__ = ["MODES", "Chapter", "ChapterEnd", "Mode"]
+__all__ = ["MODES", "Chapter", "ChapterEnd", "Mode", "close"]
