@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from in_process import without_kernels
 
 from umkit.attestation import attest
 from umkit.customer import load
@@ -36,14 +37,15 @@ class Place:
             values[section] = None if change is None else {**(values.get(section) or {}), **change}
         path = self.folder / "lab.yaml"
         path.write_text(yaml.safe_dump(values, allow_unicode=True), "utf-8")
-        summary = run(
-            load(path),
-            mode,
-            chapters=chapters,
-            records=self.folder / "records",
-            runbooks=ROOT / "runbooks",
-            lab=self.lab.describe(),
-        )
+        with without_kernels():
+            summary = run(
+                load(path),
+                mode,
+                chapters=chapters,
+                records=self.folder / "records",
+                runbooks=ROOT / "runbooks",
+                lab=self.lab.describe(),
+            )
         return {step["id"]: step for chapter in summary.as_dict()["chapters"] for step in chapter["steps"]}
 
     def sent(self) -> list[str]:

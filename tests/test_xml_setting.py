@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -160,6 +161,9 @@ class Host:
         self.cancel = threading.Event()
         self.changed: list[str] = []
         self.notes: list[str] = []
+
+    def serving(self, resource: Mapping[str, Any]) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def took(self, command: Command, changes: Sequence[Mapping[str, Any]]) -> None:
         self.notes.append(f"took: {command.name}")
