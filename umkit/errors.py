@@ -232,14 +232,19 @@ class Refused(RemoteError):
     """The server answered with an error."""
 
     outcome = "refused"
+    default_next = "the server's own words say why; mend what they name, then run the step again"
 
 
 class ObjectNotFound(Refused):
     """The object does not exist there."""
 
+    default_next = "run plan: it reads anew; the object may have been renamed or removed meanwhile"
+
 
 class ObjectExists(Refused):
     """An object of that name is there already."""
+
+    default_next = "run plan: it reads anew; somebody may have made the object meanwhile"
 
 
 class AccessDenied(Refused):
@@ -256,6 +261,8 @@ class CommandHidden(Refused):
 
 class ParameterRefused(Refused):
     """A parameter is unknown, missing or has a bad value."""
+
+    default_next = "compare the value in the customer file with what the server's words allow, then run the step again"
 
 
 class OutcomeUnknown(RemoteError):
@@ -288,9 +295,13 @@ class StepError(UmkitError):
 class Unreadable(StepError):
     """The present state cannot be read; it is never taken for absent."""
 
+    default_next = "mend what keeps it from being read, then run the step again; nothing was changed"
+
 
 class VerifyFailed(StepError):
     """Read back, and not as wanted."""
+
+    default_next = "run plan: it reads what is there now; replication may be late, or something else sets this"
 
 
 class Blocked(StepError):

@@ -66,7 +66,7 @@ def rollback(
     with record.create(home, inputs, mode="rollback", chapters=touched) as kept:
         source = hashlib.sha256((folder / record.JOURNAL).read_bytes()).hexdigest()
         kept.journal.append("rollback", of=folder.name, sha256=source, dry_run=dry_run)
-        site = Site(inputs, chapter="rollback", journal=kept.journal, records=home, described=lab)
+        site = Site(inputs, journal=kept.journal, records=home, described=lab)
         try:
             planned = [plan(deed, site) for deed in found]
             for undoing in planned:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
+from umkit.chapters import step_named
 from umkit.handover.document import Block, Code, Heading, Paragraph, Picture, Row, Span, Table
 from umkit.handover.facts import Change, ChapterFacts, RunFacts, StepFacts
 from umkit.handover.undo import chapter_undoing, shortened
@@ -74,7 +75,10 @@ def _part(title: str, blocks: Iterable[Block]) -> Iterator[Block]:
 
 
 def _step_group(step_id: str, chapter: ChapterFacts, words: Words) -> Row:
-    title = next((words.text(step.title) for step in chapter.steps if step.id == step_id), "")
+    steps = [step for step in chapter.steps if step.id == step_id]
+    title = words.text(steps[0].title) if steps else ""
+    if steps and steps[0].kind == "rollback":  # its title is one of the step's objects
+        title = words.text(step_named(step_id).title)
     return Row((Span(step_id, "code"), Span(title, "strong")), group=True)
 
 
