@@ -20,6 +20,7 @@ from umkit.kinds import ListKind
 from umkit.outcome import Finding, Row
 from umkit.resource import HostResource, Present, Resource
 from umkit.site import Site
+from umkit.windows.services import moment
 
 
 def write_down(done: Plan, channel: Channel) -> None:
@@ -56,8 +57,8 @@ def since_the_record(seen: Plan, site: Site) -> list[Finding]:
         runs = ", ".join(sorted({run for _, run, _ in moved}))
         text = f"changed since the record of {runs}: {label}: then there, now gone"
         return [Finding("differs", text, f"{ask}; umkit apply makes it again")]
-    when = seen.state.values.get("WhenChangedUTC") if isinstance(seen.state, Present) else None
-    last = f" (the object was last changed at {when} UTC)" if when else ""
+    when = moment(seen.state.values.get("WhenChangedUTC")) if isinstance(seen.state, Present) else None
+    last = f" (the object was last changed at {when.isoformat(' ', 'seconds')})" if when else ""
     return [_finding(row, run, then, last, ask) for row, run, then in moved]
 
 

@@ -119,7 +119,7 @@ def _left(facts: RunFacts, words: Words) -> Iterator[Block]:
                 Row(
                     (
                         Span(step.id, "code"),
-                        Span(_(step.title)),
+                        Span(words.recorded("object", step.title) if step.kind == "rollback" else _(step.title)),
                         Span(places.get(step.where, "")),
                         Span(_action(step, facts.customer, words)),
                     )
