@@ -71,7 +71,7 @@ class InputsForm:
         self._file: CustomerFile | None = None
         self._held: str | None = None
         self.chooser = dropdown(options=names, value=customer or names[0], **labelled("", ""))
-        self.everything = widgets.Checkbox(value=False, indent=False)
+        self.everything = widgets.Checkbox(value=False, indent=False, layout={"width": "auto"})
         self.save_button, self.revert_button = widgets.Button(), widgets.Button()
         for button in (self.save_button, self.revert_button):
             button.layout.width = "max-content"

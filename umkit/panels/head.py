@@ -11,7 +11,7 @@ from umkit.customer import CustomerFile
 from umkit.panels.base import Waiting, beside, state, words_of
 from umkit.panels.connection import ConnectionPanel
 from umkit.panels.inputs import Inputs
-from umkit.panels.overview import Overview
+from umkit.panels.overview import Overview, counted
 from umkit.sitting import Sitting
 from umkit.view import render
 
@@ -81,17 +81,9 @@ class Head:
         """How many steps were looked at, how they stand, and which show what is no more in use."""
         say, outcomes = self.words.text, dict(self.sitting.chapter.outcomes)
         total = len(self.sitting.chapter.info.steps)
-        results = [out.result for out in outcomes.values()]
-        counts = [
-            (results.count("ok") + results.count("changed"), say("as wanted")),
-            (results.count("differs"), say("differ")),
-            (results.count("open"), say("open")),
-            (results.count("blocked"), say("blocked")),
-            (results.count("failed"), say("failed")),
-            (results.count("unknown"), say("unknown")),
-        ]
+        results = [str(out.result) for out in outcomes.values()]
         told = say("{seen} of {total} steps looked at", seen=len(outcomes), total=total)
-        told = ", ".join([told, *(f"{number} {word}" for number, word in counts if number)])
+        told = ": ".join(filter(None, (told, counted(results, self.words))))
         self.progress.value = render(
             "panels/progress.html", label=say("Progress"), now=len(outcomes), most=total, told=told
         )

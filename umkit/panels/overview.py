@@ -21,6 +21,16 @@ from umkit.sitting import Sitting
 from umkit.view import SIGNS, render
 
 HANDOVER: Final = "handover.html"
+#: A result with a number before it.
+COUNTED: Final = {
+    "ok": "as wanted",
+    "changed": "changed",
+    "differs": "differing",
+    "open": "open",
+    "blocked": "blocked",
+    "failed": "failed",
+    "unknown": "unknown",
+}
 
 
 class Overview:
@@ -190,6 +200,10 @@ class Overview:
 
     def _counted(self, chapter: Mapping[str, Any]) -> str:
         results = [str(step.get("result")) for step in chapter.get("steps", ())]
-        told = [f"{results.count(result)} {self.words.text(WORDS[result])}" for result in WORDS if result in results]
         error = chapter.get("error") or {}
-        return "; ".join(filter(None, (", ".join(told), self.words.problem(str(error.get("what", ""))))))
+        return "; ".join(filter(None, (counted(results, self.words), self.words.problem(str(error.get("what", ""))))))
+
+
+def counted(results: Sequence[str], words: Words) -> str:
+    """How many of several results are what, in words."""
+    return ", ".join(f"{results.count(each)} {words.text(word)}" for each, word in COUNTED.items() if each in results)
