@@ -27,9 +27,7 @@ expect.set_options(timeout=PATIENCE)
 NOT_OURS: tuple[tuple[str, str], ...] = ()
 
 #: The number before each code cell; one whose source is folded away shows none.
-_PROMPTS = (
-    """panel => [...panel.querySelectorAll('.jp-CodeCell .jp-InputPrompt:not(.jp-Placeholder-prompt)')]"""
-)
+_PROMPTS = """panel => [...panel.querySelectorAll('.jp-CodeCell .jp-InputPrompt:not(.jp-Placeholder-prompt)')]"""
 
 
 class Cockpit:

@@ -59,7 +59,9 @@ class Overview:
         )
         self.status = widgets.HTML()
         self.result = widgets.HTML()
-        self.chooser = dropdown(options=[(say("(no record yet)"), None)], **labelled(say("Record"), say("Record")))
+        self.chooser = dropdown(
+            options=[(say("(no record yet)"), "")], value="", **labelled(say("Record"), say("Record"))
+        )
         self.open_button = button(say("Open record"), self.open, tooltip=say("Show the handover of this run"))
         self.page = widgets.HTML()
         self.widget = widgets.VBox(
@@ -91,7 +93,7 @@ class Overview:
         self.table.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)
         chosen = self.chooser.value
         options = [(self._named(run), run.run) for run in runs]
-        self.chooser.options = options or [(say("(no record yet)"), None)]
+        self.chooser.options = options or [(say("(no record yet)"), "")]
         if any(run.run == chosen for run in runs):
             self.chooser.value = chosen
         self.open_button.disabled = not options
@@ -167,7 +169,8 @@ class Overview:
             heads=[say("Chapter"), say("Result"), say("Steps")],
             rows=rows,
         )
-        self.chooser.value = summary["run"] if any(run == summary["run"] for _, run in self.chooser.options) else None
+        if any(run == summary["run"] for _, run in self.chooser.options):
+            self.chooser.value = summary["run"]
 
     def _refused(self, holder: Mapping[str, Any]) -> None:
         say = self.words.text

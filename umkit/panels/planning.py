@@ -20,8 +20,8 @@ from umkit.secrets import redact
 
 #: How ``umkit plan`` begins: whom, how many chapters, which run.
 _BEGINS: Final = re.compile(r".+: plan, (\d+) chapters?, run (\S+)")
-#: What a run without a person must not inherit of one with a person.
-_NOT_THERE: Final = ("JPY_SESSION_NAME", "JPY_PARENT_PID", "UMKIT_RECORD")
+#: What a run without a person must not inherit of one with a person; a kernel also forces colours upon its children.
+_NOT_THERE: Final = ("JPY_SESSION_NAME", "JPY_PARENT_PID", "UMKIT_RECORD", "FORCE_COLOR", "CLICOLOR_FORCE")
 
 
 class Planning:
@@ -54,7 +54,7 @@ class Planning:
             text=True,
             encoding="utf-8",
             errors="replace",
-            env=environment | {"PYTHONIOENCODING": "utf-8", "NO_COLOR": "1"},
+            env=environment | {"PYTHONIOENCODING": "utf-8", "NO_COLOR": "1", "TERM": "dumb"},
             # The kernel's own stop button interrupts its group; the plan has a button of its own.
             **({"start_new_session": True} if os.name == "posix" else windows),
         )
