@@ -250,7 +250,7 @@ def real(tmp_path: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A customer whose servers want a password that only a person knows."""
     described = lab.describe()
     values = yaml.safe_load((PARAMETERS / "lab.yaml").read_text("utf-8"))
-    values["customer"]["name"] = "acme"
+    values["customer"]["name"] = values["consent"]["customer"] = "acme"
     values["exchange"] = {
         "endpoint": described["exchange"],
         "auth": "basic",
@@ -274,6 +274,7 @@ class TestPasswords:
         assert "in the connection panel at the head of this chapter" in str(panel.outcome.error)
 
         fields = head(made).connection.passwords
+        assert "Inputs valid" in head(made).inputs.told.value
         field = fields.fields[self.reference]
         assert "exchange.password" in field.description
         field.value = lab.describe()["password"]
