@@ -276,7 +276,8 @@ class TestPasswords:
         fields = head(made).connection.passwords
         assert "Inputs valid" in head(made).inputs.told.value
         field = fields.fields[self.reference]
-        assert "exchange.password" in field.description
+        assert field.description == "Password of the admin"
+        assert "exchange.password" in fields.widget.children[0].children[0].value
         field.value = lab.describe()["password"]
         fields.buttons[self.reference].click()
         assert field.value == ""

@@ -176,7 +176,7 @@ class SecretReference:
 
     def _error(self, what: str, next: str, *, seen: str = "") -> SecretError:
         if _elsewhere:
-            next = f"enter it {_elsewhere}; or {next}"
+            next = f"enter it {_elsewhere}" + ("" if self.scheme == "prompt" else f"; or {next}")
         return SecretError(f"{self}: {what}", where={"secret": str(self)}, seen=seen, next=next)
 
 

@@ -86,8 +86,12 @@ class ConnectionPanel:
             keys = ", ".join(key for key, each in references.items() if each == reference)
             if keys:
                 refused[reference] = (keys, self.words.text("the server refused the last one"))
-        english = {each: (keys, self.words.problem(why)) for each, (keys, why) in self._missing.items()}
-        self.passwords.ask(english | refused)
+        self.passwords.ask({each: (keys, self._why(why)) for each, (keys, why) in self._missing.items()} | refused)
+
+    def _why(self, why: str) -> str:
+        """Why a secret cannot be had: its reference, and the reason in this language."""
+        place, colon, reason = why.partition(": ")
+        return f"{place}: {self.words.problem(reason)}" if colon else why
 
     def _password_taken(self, reference: SecretReference) -> None:
         say = self.words.text

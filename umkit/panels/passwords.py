@@ -55,7 +55,8 @@ class Passwords:
     def _row(self, reference: SecretReference, keys: str, why: str) -> widgets.Widget:
         say = self.words.text
         if reference not in self.fields:
-            label = say("Password for {keys}", keys=keys)
+            label = reference.rest.strip() if reference.scheme == "prompt" else ""
+            label = label[:1].upper() + label[1:] or say("Password for {keys}", keys=keys)
             # A browser that offers to keep it would keep it: this field has no name and no form around it.
             self.fields[reference] = Password(**labelled(label, f"{keys}: {reference}"))
             self.buttons[reference] = button(
@@ -64,7 +65,7 @@ class Passwords:
                 style="primary",
                 tooltip=say("It is kept in this chapter's memory only, and forgotten when its kernel ends"),
             )
-        told = widgets.HTML(state("ask", say("Needed"), f"{reference} · {why}"))
+        told = widgets.HTML(state("ask", say("Needed"), " · ".join(filter(None, (keys, why)))))
         return widgets.VBox([told, self.fields[reference], self.buttons[reference]])
 
     def _use(self, reference: SecretReference) -> None:
@@ -88,6 +89,7 @@ def unresolved(references: Mapping[str, SecretReference]) -> dict[SecretReferenc
         try:
             reference.resolve(interactive=False)
         except SecretError as error:
-            keys, why = missing.get(reference.question, ("", error.what.removeprefix(f"{reference}: ")))
+            reason = "" if reference.scheme == "prompt" else error.what  # that it is asked for is to be seen
+            keys, why = missing.get(reference.question, ("", reason))
             missing[reference.question] = (f"{keys}, {key}" if keys else key, why)
     return missing
