@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 import yaml
 from customer_files import PARAMETERS
 
-from umkit import runbook, secrets
+from umkit import executed, runbook, secrets
 from umkit.journal import read
 from umkit.lab import Lab
 from umkit.panels import inputs as inputs_panel
@@ -191,6 +192,14 @@ class TestInputs:
         assert "not valid" in head(made).inputs.told.value
         assert head(made).inputs.form is not None
         assert made.inputs.um_services[0].domain == "fax.alleo.intern"
+
+
+def test_the_record_shows_the_inputs_that_the_copy_folds_away(tmp_path: Path) -> None:
+    cell = nbformat.v4.new_code_cell("mode = 1", metadata={"jupyter": {"source_hidden": True}})
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "copy.ipynb")
+    executed.write(tmp_path / "copy.ipynb", tmp_path / "kept.ipynb", {})
+    [kept] = nbformat.read(tmp_path / "kept.ipynb", as_version=4).cells
+    assert "source_hidden" not in kept.metadata.jupyter
 
 
 class TestProgress:

@@ -169,7 +169,7 @@ def _parameterised(nb: Any, values: dict[str, Any]) -> Any:
     made.cells[find_first_tagged_cell_index(made, INJECTED)]["id"] = INJECTED
     for cell in made.cells:
         if _INPUTS & set(cell.metadata.tags):
-            cell.metadata.setdefault("jupyter", {}).setdefault("source_hidden", True)  # a person may have unfolded it
+            cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
     return made
 
 
