@@ -14,6 +14,7 @@ import yaml
 from customer_files import PARAMETERS
 
 from umkit import executed, runbook, secrets
+from umkit.handover.gather import gather
 from umkit.journal import read
 from umkit.lab import Lab
 from umkit.panels import inputs as inputs_panel
@@ -148,6 +149,8 @@ class TestInputs:
         assert made.site.journal is not None
         told = [event for event in read(made.site.journal.path) if event["event"] == "inputs"]
         assert [event["used"]["um_services"][0]["domain"] for event in told] == ["fax4.alleo.intern"]
+        facts = gather(made.site.journal.path.parent)  # the handover names those that were used last
+        assert facts.inputs["um_services"][0]["domain"] == "fax4.alleo.intern"
 
     def test_what_is_not_valid_is_not_used(self, file: Path) -> None:
         made = chapter(file)
