@@ -74,6 +74,8 @@ def test_every_chapter_is_copied_with_the_customers_values(tmp_path: Path, lab_c
         assert values == {name: lab_customer.section(name) for name in values}
         place_of = [cell.id for cell in made.cells].index("injected-parameters")
         assert "parameters" in made.cells[place_of - 1].metadata.tags
+        folded = [number for number, cell in enumerate(made.cells) if cell.metadata.get("jupyter")]
+        assert folded == [place_of - 1, place_of]  # the head shows them as a form
         assert [c.id for c in made.cells if c.id != "injected-parameters"] == [c.id for c in template.cells]
     assert {path.name: hashlib.sha256(path.read_bytes()).digest() for path in RUNBOOKS.iterdir()} == before
 

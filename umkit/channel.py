@@ -64,6 +64,11 @@ class Channel:
             self._tell_session(session)
         return self._session
 
+    @property
+    def protocol(self) -> str:
+        """The protocol of the open session; empty while there is none."""
+        return self._session.protocol if self._session is not None else ""
+
     def close(self) -> None:
         """Close the session; an error while closing is of no use to anyone."""
         session, self._session = self._session, None

@@ -43,6 +43,7 @@ class ChapterInfo:
         name: the notebook's name, for example ``02-message-formats``.
         title: its heading.
         needs: Exchange cmdlets that it calls.
+        page: what the vendor's documentation calls it, book and chapter; empty where the vendor has none.
         steps: its steps in order.
     """
 
@@ -50,6 +51,7 @@ class ChapterInfo:
     title: str
     needs: tuple[str, ...]
     steps: tuple[Step, ...]
+    page: str = ""
 
     def step(self, id: str) -> Step:
         """One step by its id; raises ``UsageError`` where the chapter has no such step."""
@@ -69,6 +71,7 @@ def chapters() -> dict[str, ChapterInfo]:
             entry["title"],
             tuple(entry["needs"]),
             tuple(Step(**step) for step in entry["steps"]),
+            entry.get("page", ""),
         )
         for entry in entries
     }

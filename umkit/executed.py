@@ -68,6 +68,8 @@ def write(source: Path, target: Path, outputs: Mapping[str, Sequence[object]]) -
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for number, cell in enumerate(code, 1):
         cell.execution_count = number
+        if "jupyter" in cell.metadata:
+            cell.metadata.jupyter.pop("source_hidden", None)  # the inputs are to be read in the record
         own = outputs.get(cell.get("id", ""))
         kept = [each for each in cell.outputs if each.output_type == "stream"]
         cell.outputs = kept if own is None else [_output(shown) for shown in own]

@@ -21,6 +21,7 @@ from umkit.attestation import Attestation, attest
 from umkit.chapters import ChapterInfo
 from umkit.chapters import chapter as chapter_info
 from umkit.customer import CustomerFile
+from umkit.customer.explain import differing
 from umkit.errors import (
     Blocked,
     HostNotNamed,
@@ -31,7 +32,6 @@ from umkit.errors import (
     UmkitError,
     UsageError,
 )
-from umkit.executed import Plain
 from umkit.journal import Journal, read
 from umkit.lock import ChapterLock
 from umkit.notebook import attended, can_ask, dress, show
@@ -45,6 +45,7 @@ from umkit.view import chip, table
 
 if TYPE_CHECKING:
     from umkit.panels.end import EndPanel
+    from umkit.panels.head import Head
     from umkit.panels.step import StepPanel
 
     Shown = StepOutcome | StepPanel
@@ -87,6 +88,12 @@ class Chapter:
         self.outcomes: dict[str, StepOutcome] = {}
         self._work: dict[str, Callable[[StepOutcome], None]] = {}
         self._own_record: record.Record | None = None
+        #: The sections that the chapter was given, and what they were.
+        self._sections, self._given = tuple(sections), self.inputs
+        #: Steps whose cells were run with other inputs than the present ones.
+        self._former: set[str] = set()
+        self._untold = False
+        self._head: Head | None = None
         close()  # a chapter's cell that is run again must not leave its shells behind: there are 18
         journal, records = self._journal()
         by_person = mode == "interactive" and journal is None and not self.headless and attended()
@@ -194,7 +201,7 @@ class Chapter:
         if self.sitting is not None:
             from umkit.panels.end import EndPanel
 
-            return EndPanel(self.sitting, lambda: ChapterEnd(self), Plain(self._repr_html_(), repr(self)))
+            return EndPanel(self.sitting, lambda: ChapterEnd(self), self)
         self.site.close()
         end = ChapterEnd(self)
         self._end(end.result)
@@ -207,7 +214,17 @@ class Chapter:
             step: the step's id.
             mode: ``interactive`` looks, ``apply`` changes and reads back, ``verify`` compares, also with the record.
         """
+        if self._untold and self.site.journal is not None:
+            self.site.journal.append("inputs", chapter=self.info.name, used=self.inputs.dump())
+            self._untold = False
         with contextlib.suppress(UmkitError), self._step(step, mode) as out:
+            if mode == "interactive":
+                self._former.discard(step)
+            elif mode == "apply" and step in self._former:
+                raise Blocked(
+                    "the inputs were changed since this step was shown, so nothing was sent",
+                    next="run the step's cell again, and look at what would be sent now",
+                )
             self._work[step](out)
         return self.outcomes[step]
 
@@ -312,16 +329,22 @@ class Chapter:
 
         To be called where the sessions are: in the sitting's own thread.
         """
-        self.inputs = inputs
-        self.site.close()
-        self.site = Site(inputs, chapter=self.info.name, journal=self.site.journal, records=self.site.records)
+        moved = any(inputs.dump().get(name) != self.inputs.dump().get(name) for name in ("exchange", "hosts"))
+        self.inputs = self.site.inputs = inputs
+        self._former |= set(self.outcomes)
+        self._untold = self.site.journal is not None  # a record that begins later has them among its inputs
+        if moved:
+            self.site.close()
+            self.site = Site(inputs, chapter=self.info.name, journal=self.site.journal, records=self.site.records)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         if self.sitting is None:
             return {}  # then what the chapter is as text and HTML
         from umkit.panels.head import Head
 
-        return Head(self.sitting, self.use, self._repr_html_()).mimebundle()
+        if self._head is None:
+            self._head = Head(self.sitting, self._sections, self.use, self._former, self._repr_html_)
+        return self._head.mimebundle()
 
     def _repr_html_(self) -> str:
         rows = [[step.id, step.title, step.kind] for step in self.info.steps]
@@ -331,9 +354,13 @@ class Chapter:
             "plan": "nothing is changed; each step shows what would be sent.",
             "interactive": "running a cell changes nothing; each step shows what would be sent.",
         }[self.mode]
-        return f"<p>Mode <strong>{self.mode}</strong>: {say}</p>" + table(
+        html = f"<p>Mode <strong>{self.mode}</strong>: {say}</p>" + table(
             ["Step", "What it does", "Kind"], rows, f"{self.info.title}: {self.inputs.customer.name}"
         )
+        changed = [[key, was, now] for key, was, now in differing(self._given.dump(), self.inputs.dump())]
+        if changed:
+            html += table(["Input", "In the parameters", "Used"], changed, "Inputs that differ from the parameters")
+        return html
 
     def __repr__(self) -> str:
         return f"{self.info.name} for {self.inputs.customer.name}, mode {self.mode}"

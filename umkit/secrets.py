@@ -46,6 +46,8 @@ _lock = threading.Lock()
 _known: set[str] = set()
 _masked: re.Pattern[str] | None = None
 _answers: dict[SecretReference, Secret] = {}
+#: Where a person is asked who is not asked here; empty where nobody is.
+_elsewhere = ""
 
 
 class Secret:
@@ -130,16 +132,15 @@ class SecretReference:
     def resolve(self, *, interactive: bool) -> Secret:
         """Fetch the secret from where it is kept.
 
-        From then on :func:`redact` knows it. What was asked for by ``prompt:WHAT`` is asked once in a process;
-        see :func:`forget`.
+        From then on :func:`redact` knows it. What was asked for by ``prompt:WHAT`` is asked once in a process, and what
+        a person gave by :func:`answer` stands in place of what is kept; see :func:`forget`.
 
         Arguments:
             interactive: whether a person is there to be asked.
 
         Raises ``SecretError`` with the reason and what to do next.
         """
-        remembered = self.scheme == "prompt" and bool(self.rest)
-        if remembered and self in _answers:
+        if self in _answers:
             return _answers[self]
         value = {"prompt": _asked, "env": _variable, "keyring": _stored, "keepass": _filed}[self.scheme](
             self, interactive
@@ -148,9 +149,17 @@ class SecretReference:
             raise self._error("the secret is empty", "store a value there; an empty secret is never used")
         secret = Secret(value)
         remember(secret)
-        if remembered:
+        if self.scheme == "prompt" and self.rest:
             _answers[self] = secret
         return secret
+
+    @property
+    def question(self) -> SecretReference:
+        """What a person can answer where this leads nowhere: itself, or the master password of a KeePass database."""
+        if self.scheme != "keepass" or KEEPASS_VARIABLE in os.environ:
+            return self
+        master = _master(self)
+        return self if master in _answers else master
 
     def _fault(self) -> str:
         if any(ord(character) < 32 or 0xD7FF < ord(character) < 0xE000 for character in self.rest):
@@ -166,6 +175,8 @@ class SecretReference:
         return ""
 
     def _error(self, what: str, next: str, *, seen: str = "") -> SecretError:
+        if _elsewhere:
+            next = f"enter it {_elsewhere}" + ("" if self.scheme == "prompt" else f"; or {next}")
         return SecretError(f"{self}: {what}", where={"secret": str(self)}, seen=seen, next=next)
 
 
@@ -178,9 +189,35 @@ def remember(secret: Secret) -> None:
             _masked = None
 
 
+def answer(reference: SecretReference, value: str) -> None:
+    """Take a person's answer for a secret, of whatever scheme, while this process lives; :func:`redact` knows it.
+
+    Arguments:
+        reference: what it is for; see :attr:`SecretReference.question`.
+        value: the clear text.
+
+    Raises ``SecretError`` when it is empty.
+    """
+    if not value:
+        raise reference._error("the secret is empty", "type it; an empty secret is never used")
+    secret = Secret(value)
+    remember(secret)
+    _answers[reference] = secret
+
+
 def forget(reference: SecretReference) -> None:
-    """Ask again next time: the answer to a ``prompt:`` was refused by the server."""
+    """Ask again next time: what a person answered was refused by the server."""
     _answers.pop(reference, None)
+
+
+def ask_elsewhere(where: str) -> None:
+    """Have an error about a secret that cannot be fetched say where a person can enter it.
+
+    Arguments:
+        where: words that end "enter it …"; empty where nobody can.
+    """
+    global _elsewhere
+    _elsewhere = where
 
 
 def redact(text: str) -> str:
@@ -309,6 +346,11 @@ def _stored(reference: SecretReference, interactive: bool) -> str:
     return value
 
 
+def _master(reference: SecretReference) -> SecretReference:
+    """What opens the KeePass database of an entry."""
+    return SecretReference("prompt", f"master password of {reference.rest.partition('#')[0]}")
+
+
 def _filed(reference: SecretReference, interactive: bool) -> str:
     try:
         keepass = importlib.import_module("pykeepass")
@@ -318,7 +360,7 @@ def _filed(reference: SecretReference, interactive: bool) -> str:
             "install it with: pip install umkit[keepass]",
         ) from None
     file, _, entry = reference.rest.partition("#")
-    question = SecretReference("prompt", f"master password of {file}")
+    question = _master(reference)
     source = SecretReference("env", KEEPASS_VARIABLE) if KEEPASS_VARIABLE in os.environ else question
     master = source.resolve(interactive=interactive).reveal()
     try:

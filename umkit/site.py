@@ -180,6 +180,21 @@ class Site:
         for channel in self.channels():
             channel.close()
 
+    def renew(self, endpoint: str = "") -> None:
+        """Close every session, and make the channels anew when they are asked for: with the secrets as they are then.
+
+        Arguments:
+            endpoint: only the one of this name, ``exchange`` or a host's.
+        """
+        for channel in self.channels():
+            if endpoint in ("", channel.endpoint.name):
+                channel.close()
+        for name, channel in list(self._hosts.items()):
+            if endpoint in ("", channel.endpoint.name):
+                del self._hosts[name]
+        if endpoint in ("", "exchange"):
+            self.__dict__.pop("exchange", None)
+
     def _pinned_before(self) -> str | None:
         pinned = [event["domain_controller"] for event in self._events() if event["event"] == "pinned"]
         return pinned[-1] if pinned else None

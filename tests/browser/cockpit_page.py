@@ -26,7 +26,8 @@ expect.set_options(timeout=PATIENCE)
 #: Errors in the console that are not ours, each with the reason; empty, and meant to stay so.
 NOT_OURS: tuple[tuple[str, str], ...] = ()
 
-_PROMPTS = """panel => [...panel.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"""
+#: The number before each code cell; one whose source is folded away shows none.
+_PROMPTS = """panel => [...panel.querySelectorAll('.jp-CodeCell .jp-InputPrompt:not(.jp-Placeholder-prompt)')]"""
 
 
 class Cockpit:
@@ -215,6 +216,9 @@ class ChapterPage:
     def run_cell(self, id: str) -> Locator:
         """Run one cell by its id and wait until it has ended."""
         cell = self.cell(id)
+        folded = cell.locator(".jp-Placeholder")
+        if folded.count():  # as a person does who wants to see what it is that is run
+            folded.click()
         self._blank_prompts(id)
         cell.locator(".jp-InputPrompt").click()
         self.page.keyboard.press("Control+Enter")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Fate = Literal["made", "kept", "changed", "renewed", "set aside"]
 
 INJECTED = "injected-parameters"
+#: The cells with the inputs; the chapter's head shows them as a form, so their sources are folded away.
+_INPUTS = {"parameters", INJECTED}
 #: The names of a work folder's own things; Jupyter neither shows nor serves what begins with a dot.
 OWN = ".umkit"
 EARLIER = "earlier"
@@ -165,6 +167,9 @@ def _parameterised(nb: Any, values: dict[str, Any]) -> Any:
         cell.metadata.setdefault("tags", [])
     made = parameterize_notebook(made, values, kernel_name="python3", language="python")
     made.cells[find_first_tagged_cell_index(made, INJECTED)]["id"] = INJECTED
+    for cell in made.cells:
+        if _INPUTS & set(cell.metadata.tags):
+            cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
     return made
 
 

@@ -34,7 +34,7 @@ DISABLED = (
 #: Parts of the server that a chapter does not need.
 SERVER = {"ServerApp": {"jpserver_extensions": {"jupyter_lsp": False, "jupyter_server_terminals": False}}}
 
-#: The kernel keeps no history file, and has the runbook imported when it answers.
+#: The kernel keeps no history file, and has the runbook and its panels imported when it answers.
 KERNEL = {
     "argv": [
         sys.executable,
@@ -43,7 +43,7 @@ KERNEL = {
         "-f",
         "{connection_file}",
         "--HistoryManager.hist_file=:memory:",
-        "--IPKernelApp.exec_lines=__import__('umkit.runbook') and None",
+        "--IPKernelApp.exec_lines=__import__('umkit.cockpit.preload') and None",
     ],
     "display_name": "umkit",
     "language": "python",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from umkit.customer.checks import Wrong
@@ -139,3 +139,26 @@ def _closest(word: str, known: Sequence[str]) -> str:
     wanted = word.casefold().replace("-", "_")
     near = difflib.get_close_matches(wanted, lower, 1, 0.6)
     return lower.get(word.casefold()) or (lower[near[0]] if near else "")
+
+
+def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Every key whose value is another one, with both as text.
+
+    Arguments:
+        before: plain values, as ``CustomerFile.dump()`` gives them: a secret is its reference.
+        after: the same later.
+    """
+    old, new = dict(_flat((), before)), dict(_flat((), after))
+    keys = [*old, *(key for key in new if key not in old)]
+    return [(key, old.get(key, "–"), new.get(key, "–")) for key in keys if old.get(key) != new.get(key)]
+
+
+def _flat(place: Place, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _flat((*place, name), inner)
+    elif isinstance(value, list) and any(isinstance(inner, Mapping) for inner in value):
+        for index, inner in enumerate(value):
+            yield from _flat((*place, index), inner)
+    else:
+        yield dotted(place), json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value

@@ -71,7 +71,7 @@ def gather(folder: Path) -> RunFacts:
         started=_time(start),
         ended=_time(end or events[-1]),
         chapters=chapters,
-        inputs=_inputs(folder),
+        inputs=_inputs(folder) | _changed_inputs(events),
         sessions=list(
             dict.fromkeys(
                 (_text(event, "endpoint"), _text(event, "account"), _text(event, "protocol"))
@@ -230,6 +230,12 @@ def _inputs(folder: Path) -> dict[str, Any]:
         return {}
     used = values.get("used") if isinstance(values, dict) else None
     return used if isinstance(used, dict) else {}
+
+
+def _changed_inputs(events: Sequence[Event]) -> dict[str, Any]:
+    """What a person at the notebook changed of the inputs after the run had begun."""
+    changed = [event["used"] for event in events if event.get("event") == "inputs"]
+    return dict(changed[-1]) if changed else {}
 
 
 def _files(folder: Path) -> dict[str, str]:

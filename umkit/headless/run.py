@@ -200,9 +200,10 @@ class _Run:
         from umkit.handover import put_into
 
         record, ended, stop = self._record, list[ChapterSummary](), ""
-        self._progress.run_begins(record.run, record.customer, record.mode, len(chapters))
         stopped = False
         with self._signals, _quiet():
+            # only now: who reads that it has begun may stop it, and its record is closed in any case
+            self._progress.run_begins(record.run, record.customer, record.mode, len(chapters))
             try:
                 for chapter in chapters:
                     stopped = stopped or self._signals.came

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,7 +71,7 @@ class InputsForm:
         self._file: CustomerFile | None = None
         self._held: str | None = None
         self.chooser = dropdown(options=names, value=customer or names[0], **labelled("", ""))
-        self.everything = widgets.Checkbox(value=False, indent=False)
+        self.everything = widgets.Checkbox(value=False, indent=False, layout={"width": "auto"})
         self.save_button, self.revert_button = widgets.Button(), widgets.Button()
         for button in (self.save_button, self.revert_button):
             button.layout.width = "max-content"
@@ -126,8 +126,12 @@ class InputsForm:
         return self._file
 
     def on_change(self, callback: Callable[[InputsForm], None]) -> None:
-        """Have something called with the form after each change, right or wrong."""
+        """Have something called with the form after each change, right or wrong, and after Save."""
         self._callbacks.append(callback)
+
+    def remove(self, callback: Callable[[InputsForm], None]) -> None:
+        """Call this no more."""
+        self._callbacks = [each for each in self._callbacks if each != callback]
 
     def save(self) -> bool:
         """Write what was changed into the customer's file; says beside the button why not, where it does not."""
@@ -146,6 +150,7 @@ class InputsForm:
             section.show(self._document.values.get(section.name, ABSENT))
         self._check()
         self._say("✓", text("Saved"), str(self.path))
+        self._notify()
         return True
 
     def revert(self) -> None:
@@ -155,15 +160,7 @@ class InputsForm:
 
     def static(self) -> str:
         """The inputs as plain tables: what a record shows, without any script."""
-        tables = []
-        for name in self.needed:
-            value = self.values.get(name)
-            rows = list(_rows((name,), value, self.words)) if name in self.values else []
-            if value is None:
-                rows = [(name, self.words.text("not wanted" if name in self.values else "all defaults"), "")]
-            heads = [self.words.text(word) for word in ("Key", "Value", "What it is for")]
-            tables.append(table(heads, rows, label_of(name, self.words)))
-        return "".join(tables)
+        return tables(self.values, self.needed, self.words)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         bundle = {"text/plain": repr(self), "text/html": self.static()}
@@ -271,6 +268,25 @@ class InputsForm:
         self.status.value = render(
             "panels/status.html", sign=sign, word=word, text=text, lines=list(lines), colour=_COLOURS[sign]
         )
+
+
+def tables(values: Mapping[str, Any], sections: Sequence[str], words: Words) -> str:
+    """Inputs as plain tables, a section each; a secret only as its reference.
+
+    Arguments:
+        values: section name → its plain values.
+        sections: the sections to be shown.
+        words: the language.
+    """
+    made = []
+    for name in sections:
+        value = values.get(name)
+        rows = list(_rows((name,), value, words)) if name in values else []
+        if value is None:
+            rows = [(name, words.text("not wanted" if name in values else "all defaults"), "")]
+        heads = [words.text(word) for word in ("Key", "Value", "What it is for")]
+        made.append(table(heads, rows, label_of(name, words)))
+    return "".join(made)
 
 
 def _rows(place: tuple[str | int, ...], value: Any, words: Words) -> Any:

@@ -1,16 +1,24 @@
-"""The head of a chapter: what it does, the inputs, the connection, how far it is."""
+"""The head of a chapter: what it does, how far it is, the inputs, the connection."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import ipywidgets as widgets
 
 from umkit.customer import CustomerFile
-from umkit.panels.base import Waiting, beside, words_of
+from umkit.panels.base import Waiting, beside, state, words_of
 from umkit.panels.connection import ConnectionPanel
+from umkit.panels.inputs import Inputs
+from umkit.panels.overview import Overview, counted
 from umkit.sitting import Sitting
+from umkit.view import render
+
+#: The chapter that shows the overview of all.
+_START = "00-start"
+#: The head of this kernel: a chapter's cell that is run again replaces it.
+_heads: list[Head] = []
 
 
 class Head:
@@ -18,32 +26,89 @@ class Head:
 
     Arguments:
         sitting: the person's work on the chapter.
+        sections: the customer file's sections that the chapter needs.
         use: goes on with other inputs; called in the sitting's thread.
-        html: what the chapter is where nobody can press a button.
+        former: the steps whose cells were run with other inputs than the present ones; kept by the chapter.
+        html: gives what the chapter is where nobody can press a button.
     """
 
-    def __init__(self, sitting: Sitting, use: Callable[[CustomerFile], None], html: str) -> None:
-        self.sitting, self._use, self._html = sitting, use, html
+    def __init__(
+        self,
+        sitting: Sitting,
+        sections: Sequence[str],
+        use: Callable[[CustomerFile], None],
+        former: Collection[str],
+        html: Callable[[], str],
+    ) -> None:
+        for earlier in _heads:
+            earlier.close()
+        _heads[:] = [self]
+        self.sitting, self._use, self._former, self._html = sitting, use, former, html
         self.words = words_of(sitting)
         self._waiting = Waiting()
-        total = len(sitting.chapter.info.steps)
-        self.bar = widgets.IntProgress(min=0, max=total, description=self.words.text("Progress"))
-        self.told = widgets.HTML()
+        say, info, inputs = self.words.text, sitting.chapter.info, sitting.chapter.site.inputs
+        title = render(
+            "panels/head.html",
+            title=info.title,
+            customer=inputs.customer.title or inputs.customer.name,
+            does=say("Running a cell changes nothing; only Apply and Undo do."),
+            page=say("In the vendor's documentation: {page}", page=info.page) if info.page else "",
+            steps=say("The {number} steps of this chapter", number=len(info.steps)),
+            rows=[(step.id, step.title, say(step.kind)) for step in info.steps],
+        )
+        self.progress = widgets.HTML()
+        self.notice = widgets.HTML()
+        self.inputs = Inputs(inputs, sections, self.words, self._begin_with)
         self.connection = ConnectionPanel(sitting)
-        self.widget = widgets.VBox([widgets.HTML(html), self.connection.widget, widgets.HBox([self.bar, self.told])])
+        self.inputs.on_use(self._go_on_with)
+        parts = [widgets.HTML(title), self.progress, self.inputs.widget, self.notice, self.connection.widget]
+        self.overview = Overview(sitting, self.words) if info.name == _START else None
+        if self.overview is not None:
+            parts.append(self.overview.widget)
+        self.widget = widgets.VBox(parts, layout=widgets.Layout(overflow="visible"))
         self.widget.add_class("umkit-head")
-        sitting.listeners.append(lambda step: self._waiting.soon(self.refresh))
+        sitting.listeners.append(self._step_ended)
         self.refresh()
 
+    def close(self) -> None:
+        """Another head has taken its place."""
+        self.inputs.close()
+        if self.overview is not None:
+            self.overview.close()
+        self.widget.close()
+
     def refresh(self) -> None:
-        """How many steps were looked at, and how many are as wanted."""
-        outcomes = self.sitting.chapter.outcomes
-        good = sum(out.result in ("ok", "changed") for out in outcomes.values())
-        self.bar.value = len(outcomes)
-        self.told.value = self.words.text(
-            "{seen} of {total} steps looked at, {good} as wanted", seen=len(outcomes), total=self.bar.max, good=good
+        """How many steps were looked at, how they stand, and which show what is no more in use."""
+        say, outcomes = self.words.text, dict(self.sitting.chapter.outcomes)
+        total = len(self.sitting.chapter.info.steps)
+        results = [str(out.result) for out in outcomes.values()]
+        told = say("{seen} of {total} steps looked at", seen=len(outcomes), total=total)
+        told = ": ".join(filter(None, (told, counted(results, self.words))))
+        self.progress.value = render(
+            "panels/progress.html", label=say("Progress"), now=len(outcomes), most=total, told=told
         )
+        former = [step.id for step in self.sitting.chapter.info.steps if step.id in self._former]
+        text = say("these steps show the former ones until their cells are run again: {steps}", steps=", ".join(former))
+        self.notice.value = state("ask", say("Inputs changed"), text) if former else ""
 
     def mimebundle(self) -> dict[str, Any]:
         """The widget, and its HTML for a saved notebook."""
-        return beside(self.widget, self._html, self.sitting.chapter.info.title)
+        html = self._html() + self.inputs.static()
+        return beside(self.widget, html, self.sitting.chapter.info.title)
+
+    def _begin_with(self, inputs: CustomerFile) -> None:
+        """Use the file's values from the first step on; no session is open yet, so nothing is waited for."""
+        self.sitting.run(lambda: self._use(inputs)).result()
+
+    def _go_on_with(self, inputs: CustomerFile) -> None:
+        """Use what a person changed, after what is being done now."""
+        before = self.sitting.chapter.site
+        self._waiting.then(self.sitting.run(lambda: self._use(inputs)), lambda _: self._went_on(before))
+
+    def _went_on(self, before: object) -> None:
+        self.refresh()
+        if self.sitting.chapter.site is not before:
+            self.connection.begin_anew()
+
+    def _step_ended(self, step: str) -> None:
+        self._waiting.soon(self.refresh)
