@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 Mode = Literal["interactive", "plan", "apply", "verify"]
 #: What closes the sessions of the chapter that was begun last in this process.
 _open: list[Callable[[], None]] = []
+#: The sitting of the chapter whose cell was run last in this process.
+_sat: list[Sitting] = []
 
 
 @atexit.register
@@ -85,11 +87,16 @@ class Chapter:
         self.outcomes: dict[str, StepOutcome] = {}
         self._work: dict[str, Callable[[StepOutcome], None]] = {}
         self._own_record: record.Record | None = None
-        for close in _open:  # a chapter's cell that is run again must not leave its shells behind: there are 18
-            close()
+        by_person = (
+            mode == "interactive" and not os.environ.get("UMKIT_RECORD") and not self.headless and attended()
+        )
+        earlier = _sat.pop() if _sat else None
+        if not (by_person and earlier is not None and earlier.continues(self.info.name, self.inputs)):
+            earlier = None
+            for close in _open:  # a chapter's cell that is run again must not leave its shells behind: there are 18
+                close()
         _open.clear()
         journal, records = self._journal()
-        by_person = mode == "interactive" and journal is None and not self.headless and attended()
         self.site = Site(
             self.inputs,
             chapter=self.info.name,
@@ -98,7 +105,8 @@ class Chapter:
             interactive=not self.headless and not by_person and can_ask(),  # by_person: the connection panel asks
         )
         #: The person's work on it, where one sits at JupyterLab; else nothing.
-        self.sitting = Sitting(self, records) if by_person else None
+        self.sitting = Sitting(self, records, earlier) if by_person else None
+        _sat.extend([self.sitting] if self.sitting else [])
         if self._own_record is not None and journal is not None:  # else whoever began the run has looked
             reconcile(self.inputs, journal, records)
         if journal is not None:
@@ -207,8 +215,13 @@ class Chapter:
             step: the step's id.
             mode: ``interactive`` looks, ``apply`` changes and reads back, ``verify`` compares, also with the record.
         """
-        with contextlib.suppress(UmkitError), self._step(step, mode) as out:
-            self._work[step](out)
+        try:
+            with self._step(step, mode) as out:
+                self._work[step](out)
+        except UmkitError as error:
+            told = self.outcomes[step]
+            if told.error is None:  # the step ended well, and that could not be written down
+                told.error, told.result = error, _result_of(error, told)
         return self.outcomes[step]
 
     def _carry_out(self, step: str, work: Callable[[StepOutcome], None]) -> Shown:
