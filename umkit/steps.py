@@ -27,7 +27,7 @@ GUARDS = {
 
 
 class Examination(Protocol):
-    """A check or a probe."""
+    """A check or a probe; one that does more than read says in ``acts`` what it does to the customer's systems."""
 
     def run(self, site: Site) -> Report:
         """Look, and bring back what was found."""
@@ -82,7 +82,6 @@ def bring(out: StepOutcome, resource: Resource, site: Site, *, guard: str, fresh
         raise
     finally:
         out.commands += [command for command, _ in channel.taken[before:]]
-        channel.cancel.clear()
     out.changes += len(planned.differing)
     own = len(planned.rows)
     out.rows[-own:] = [replace(row, changed=not row.same) for row in out.rows[-own:]]
@@ -105,6 +104,7 @@ def hold_to_agreed(commands: Sequence[Command], agreed: Sequence[Command], label
 
 def look(out: StepOutcome, examination: Examination, site: Site) -> None:
     """Add what a check or a probe finds to a step."""
+    out.acts = out.acts or str(getattr(examination, "acts", ""))
     report = examination.run(site)
     out.findings += report.findings
     out.rows += report.rows

@@ -40,7 +40,6 @@ def take_back(planned: Undoing, site: Site) -> StepOutcome:
         out.error = error.at(customer=site.inputs.customer.name, step=deed.step)
         out.result = "unknown" if isinstance(error, OutcomeUnknown) else "failed"
     finally:
-        channel.cancel.clear()
         out.commands, out.would = [command for command, _ in channel.taken[before:]], []
     return out
 

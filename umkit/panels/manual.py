@@ -47,7 +47,7 @@ class ManualPanel(StepPanel):
         return [self.done_button, self.look_button]
 
     def _attest(self) -> None:
-        self._go(self.words.text("Writing down"), self._start)
+        self._go(self.words.text("Writing down"), self._start, self.words.text("Written down"))
 
     def _start(self) -> Future[StepOutcome]:
         if self.evidence.on_its_way:
@@ -55,8 +55,8 @@ class ManualPanel(StepPanel):
         self.by.value = who = remembered(self.by.value)
         return self.sitting.attest(self.step, who=who, remark=self.remark.value, evidence=self.evidence.given)
 
-    def _done(self, out: StepOutcome, seen: StepOutcome | None) -> None:
+    def _done(self, out: StepOutcome, did: str, seen: StepOutcome | None) -> None:
         if out.mode == "apply":  # the word is written down: the next one begins with an empty form
             self.remark.value = ""
             self.evidence.clear()
-        super()._done(out, seen)
+        super()._done(out, did, seen)

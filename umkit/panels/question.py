@@ -55,7 +55,10 @@ def consent_missing(site: Site, step: Step, out: StepOutcome) -> bool:
 def before_applying(site: Site, step: Step, out: StepOutcome, words: Words) -> Asked | None:
     """The question before a plan is applied; none where it disturbs nobody and takes nothing away."""
     guard, rough = guard_of(step, out), harsh(out)
-    if not guard and not rough:
+    if out.acts and not out.would:
+        text = words.text("Looking at it writes on the customer's system for a moment. Do it now?")
+        return Asked(text, [words.problem(out.acts)], words.text("Yes, do it now"), "warning")
+    if not out.would or not (guard or rough):
         return None
     say, card = words.text, CardWords(words)
     lines = [f"{card.thing(thing)}: {card.finding(note)}" if note else card.thing(thing) for thing, note in _met(out)]

@@ -15,7 +15,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from umkit.errors import OutcomeUnknown, UmkitError
-from umkit.outcome import StepOutcome
+from umkit.outcome import WORDS, StepOutcome
 from umkit.panels.base import Waiting, beside, button, error_text, remembered, shown, state, visible, words_of
 from umkit.panels.live import CopyButton, Live
 from umkit.panels.question import Asked, before_applying, consent_missing
@@ -59,6 +59,7 @@ class StepPanel:
         self._begun = 0.0
         self._card: Any = None
         self._under_way: Future[Any] | None = None
+        self._stopped = False
         self._yes: Callable[[], None] = lambda: None
         self.apply_button = button(say("Apply"), self._ask_apply, style="primary", tooltip=say("Send what is shown"))
         self.verify_button = button(say("Verify"), self._verify, tooltip=say("Read it again; changes nothing"))
@@ -128,7 +129,8 @@ class StepPanel:
         if not out.called:
             return []
         if self.info.kind != "configure":
-            return [self.look_button]
+            acts = out.acts and any(finding.unseen or finding.result == "open" for finding in out.findings)
+            return [self.apply_button, self.look_button] if acts else [self.look_button]
         if out.error is not None or out.result in _READ_FIRST:
             actions = [self.look_button]
         elif out.would and not consent_missing(self.sitting.chapter.site, self.info, out):
@@ -145,17 +147,20 @@ class StepPanel:
         """Begin at once, unless what is to be done interrupts people or removes something: then ask first."""
         out = self.outcome
         asked = before_applying(self.sitting.chapter.site, self.info, out, self.words)
-        start = partial(self._go, self.words.text("Applying"), lambda: self.sitting.apply(self.step, out), out)
+        say = self.words.text
+        start = partial(self._go, say("Applying"), lambda: self.sitting.apply(self.step, out), say("Applied"), out)
         if asked is None:
             start()
         else:
             self._ask(asked, start)
 
     def _look(self) -> None:
-        self._go(self.words.text("Reading"), lambda: self.sitting.look_again(self.step))
+        say = self.words.text
+        self._go(say("Reading"), lambda: self.sitting.look_again(self.step), say("Read again"))
 
     def _verify(self) -> None:
-        self._go(self.words.text("Reading"), lambda: self.sitting.verify(self.step))
+        say = self.words.text
+        self._go(say("Reading"), lambda: self.sitting.verify(self.step), say("Read again"))
 
     def _ask_skip(self) -> None:
         say = self.words.text
@@ -164,8 +169,8 @@ class StepPanel:
         self._ask(Asked(text, [], say("Skip this step"), "warning"), self._skip, forms=True)
 
     def _skip(self) -> None:
-        who, reason = remembered(self.who.value), self.reason.value
-        self._go(self.words.text("Skipping"), lambda: self.sitting.skip(self.step, who, reason))
+        say, who, reason = self.words.text, remembered(self.who.value), self.reason.value
+        self._go(say("Skipping"), lambda: self.sitting.skip(self.step, who, reason), say("Skipped"))
 
     def _ask_undo(self) -> None:
         self._run(self.words.text("Reading"), lambda: self.sitting.undoable(self.step), self._show_undoing)
@@ -180,7 +185,8 @@ class StepPanel:
             self.status.value = state("ask", say("Nothing to take back"), lines=told)
             self._focus()
             return
-        take = partial(self._go, say("Taking back"), lambda: self.sitting.undo(self.step, planned))
+        start = partial(self.sitting.undo, self.step, planned)
+        take = partial(self._go, say("Taking back"), start, say("Taken back"))
         text = say("This takes back what was applied here:")
         self._ask(Asked(text, [*commands, *told], say("Take it back"), "danger"), take)
 
@@ -223,11 +229,20 @@ class StepPanel:
         if StepPanel._acted is self and first is not None:
             first.focus()
 
-    def _go(self, word: str, start: Callable[[], Future[StepOutcome]], seen: StepOutcome | None = None) -> None:
-        """Begin something that ends in a new outcome."""
-        self._run(word, start, lambda out: self._done(out, seen))
+    def _go(
+        self, word: str, start: Callable[[], Future[StepOutcome]], did: str, seen: StepOutcome | None = None
+    ) -> None:
+        """Begin something that ends in a new outcome.
 
-    def _done(self, out: StepOutcome, seen: StepOutcome | None) -> None:
+        Arguments:
+            word: what is being done.
+            start: begins it.
+            did: that it was done.
+            seen: the plan that the person agreed to, where something is to be sent.
+        """
+        self._run(word, start, lambda out: self._done(out, did, seen))
+
+    def _done(self, out: StepOutcome, did: str, seen: StepOutcome | None) -> None:
         say = self.words.text
         self.refresh()
         if seen is not None and MOVED in out.notes:
@@ -240,14 +255,11 @@ class StepPanel:
             self.status.value = state("failed", say("Not known how it ended"), text)
         else:
             kind = "failed" if out.result in _READ_FIRST else "ask" if out.result == "blocked" else "ok"
-            self.status.value = state(kind, self._summary(out))
+            word = say("Not done") if kind == "failed" and seen is not None else did
+            if self._stopped and out.error is not None:
+                kind, word = "ask", say("Stopped, and nothing more was sent")
+            self.status.value = state(kind, word, say(WORDS[out.result] if out.called else "not called for here"))
         self._focus()
-
-    def _summary(self, out: StepOutcome) -> str:
-        """How it stands, in a word: the card above says the rest."""
-        from umkit.outcome import WORDS
-
-        return self.words.text(WORDS[out.result]) if out.called else self.words.text("not called for here")
 
     def _run(self, word: str, start: Callable[[], Future[Any]], done: Callable[[Any], None]) -> None:
         StepPanel._acted = self
@@ -257,7 +269,7 @@ class StepPanel:
             self.status.value = state("failed", error_text(error))
             return
         self._show_question(False)
-        self._under_way = future
+        self._under_way, self._stopped = future, False
         self._begun = time.monotonic()
         self._show_buttons([self.bar, self.stop_button])
         if not future.done():
@@ -267,7 +279,7 @@ class StepPanel:
 
     def _tick(self, word: str, future: Future[Any]) -> None:
         """Say every second how long it takes; a person must see that it lives."""
-        if future.done():
+        if future.done() or self._stopped:
             return
         seconds = f"{time.monotonic() - self._begun:.0f} s"
         waits = not future.running() and self.sitting.busy not in ("", self.step)
@@ -296,7 +308,9 @@ class StepPanel:
         under_way = self._under_way
         if under_way is None or under_way.cancel():
             return
-        self.status.value = state("busy", self.words.text("Stopping"))
+        self._stopped = True
+        text = self.words.text("a server that has fallen silent is waited for half a minute")
+        self.status.value = state("busy", self.words.text("Stopping"), text)
         self.sitting.stop()
 
     def _heard(self, step: str) -> None:
