@@ -52,12 +52,12 @@ class CopyButton(anywidget.AnyWidget):
     _esm = _static("copy.js")
     text = traitlets.Unicode("").tag(sync=True)
     label = traitlets.Unicode("").tag(sync=True)
-    tooltip = traitlets.Unicode("").tag(sync=True)
+    hint = traitlets.Unicode("").tag(sync=True)
     done = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, words: Words) -> None:
         say = words.text
-        super().__init__(label=say("Copy"), tooltip=say("Copy the PowerShell text"), done=say("copied"))
+        super().__init__(label=say("Copy"), hint=say("Copy the PowerShell text"), done=say("copied"))
 
 
 class EvidencePlace(anywidget.AnyWidget):

@@ -18,7 +18,7 @@ function render({ model, el }) {
   button.type = "button";
   button.className = "lm-Widget jupyter-widgets jupyter-button widget-button";
   button.style.width = "max-content";
-  button.title = model.get("tooltip");
+  button.title = model.get("hint");
   button.textContent = model.get("label");
   const told = document.createElement("span");
   told.setAttribute("role", "status");
