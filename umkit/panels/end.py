@@ -61,6 +61,8 @@ class EndPanel:
                 why = say("not looked at: run their cells")
             elif not out.called or out.result in ("ok", "changed"):
                 continue
+            elif any(finding.text.startswith("skipped by ") for finding in out.findings):
+                why = say("skipped, with a name and a reason")
             elif out.kind == "manual":
                 why = say("a person must do it, or say that it is done")
             else:

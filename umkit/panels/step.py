@@ -266,7 +266,7 @@ class StepPanel:
         try:
             future = start()
         except UmkitError as error:  # the question stays: what was typed is not lost
-            self.status.value = state("failed", error_text(error))
+            self.status.value = state("failed", self.words.problem(error_text(error)))
             return
         self._show_question(False)
         self._under_way, self._stopped = future, False
@@ -298,7 +298,7 @@ class StepPanel:
         error = future.exception()
         if error is not None:
             self.refresh()
-            self.status.value = state("failed", error_text(error))
+            self.status.value = state("failed", self.words.problem(error_text(error)))
             self._focus()
             return
         done(future.result())
