@@ -34,6 +34,8 @@ class Desk:
     def __init__(self, lab: Lab, folder: Path, patch: pytest.MonkeyPatch, trace: Path) -> None:
         self.lab, self.records, self.trace = lab, folder / "records", trace
         patch.setattr(runbook, "attended", lambda: True)
+        for name in ("_sat", "_open"):  # a kernel of its own
+            patch.setattr(runbook, name, [])
         patch.setenv("UMKIT_LAB", json.dumps(lab.describe()))
         patch.setenv("UMKIT_RECORDS", str(self.records))
         for name in ("UMKIT_HEADLESS", "UMKIT_RECORD"):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import nbformat
 import pytest
@@ -25,6 +26,7 @@ from umkit.errors import RecordError, UsageError
 from umkit.headless import run
 from umkit.journal import read
 from umkit.lab import Lab
+from umkit.lab.call import Call
 from umkit.lock import CustomerLock
 from umkit.outcome import StepOutcome
 from umkit.sitting import Evidence, agreement
@@ -129,7 +131,7 @@ def test_stop_ends_the_command_on_the_server(desk: Desk, tmp_path: Path, monkeyp
         other.step("FMT-0")
         begun = time.monotonic()
         future = other.sitting.apply("FMT-0")
-        wait_for(lambda: announced(other))
+        wait_for((tmp_path / "reached").exists)
         other.sitting.stop()
         out = future.result()
         assert time.monotonic() - begun < SLOW / 2
@@ -451,12 +453,19 @@ def held(home: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def slow_lab(folder: Path, cmdlet: str) -> Iterator[Lab]:
-    """A lab in which one cmdlet takes a minute."""
+    """A lab in which one cmdlet takes a minute; a file ``reached`` is there once it runs."""
     shipped = ROOT / "umkit" / "lab" / "organisations" / "clean-2019-dag.yaml"
     values: Mapping[str, Any] = yaml.safe_load(shipped.read_text("utf-8"))
     file = folder / "slow.yaml"
     file.write_text(yaml.safe_dump({**values, "durations": {cmdlet: SLOW}}), "utf-8")
-    with Lab(file, trace=folder / "slow.jsonl") as lab:
+    wait = Call.wait
+
+    def reach(call: Call, seconds: float) -> None:
+        if seconds:
+            (folder / "reached").touch()
+        wait(call, seconds)
+
+    with mock.patch.object(Call, "wait", reach), Lab(file, trace=folder / "slow.jsonl") as lab:
         yield lab
 
 
