@@ -23,6 +23,9 @@ from umkit.command import Command
 from umkit.customer import load
 from umkit.durable import cannot_write
 from umkit.errors import RecordError, UsageError
+from umkit.handover.closing import accepted
+from umkit.handover.gather import gather
+from umkit.handover.words import Words
 from umkit.headless import run
 from umkit.journal import read
 from umkit.lab import Lab
@@ -348,7 +351,9 @@ def test_two_steps_never_share_a_session(desk: Desk) -> None:
 
     desk.sitting.chapter.site.exchange._send = watched  # type: ignore[method-assign]
     asked: list[Any] = []
-    callers = [threading.Thread(target=lambda s=s: asked.append(desk.sitting.look_again(s))) for s in ("FMT-0", "FMT-9")]
+    callers = [
+        threading.Thread(target=lambda s=s: asked.append(desk.sitting.look_again(s))) for s in ("FMT-0", "FMT-9")
+    ]
     for caller in callers:
         caller.start()
     for caller in callers:
@@ -376,6 +381,29 @@ def test_the_sealed_record_verifies_and_holds_what_was_done(desk: Desk) -> None:
     assert second.folder != sealed.folder
     assert desk.sound(second.folder)
     assert [e["result"] for e in events(second.folder, "step") if e["step"] == "FMT-0"] == ["ok"], "read anew"
+
+
+def test_the_handover_tells_what_is_left_of_it(desk: Desk) -> None:
+    desk.open(FMT)
+    for step in ("FMT-0", "FMT-1", "FMT-2"):
+        desk.step(step)
+    for step in ("FMT-0", "FMT-1"):
+        desk.sitting.apply(step, desk.sitting.look(step)).result()
+    desk.sitting.undo("FMT-1", desk.sitting.undoable("FMT-1").result()).result()
+    desk.sitting.skip("FMT-2", "A. Example", "not wanted").result()
+    sealed = desk.sitting.seal(None, dict).result()
+    facts = gather(sealed.folder)
+    [chapter] = facts.chapters
+    assert [step.id for step in chapter.steps] == ["FMT-0", "FMT-1", "FMT-2"], "what took it back is no step of its own"
+    assert {step.id: step.result for step in chapter.steps} == {"FMT-0": "changed", "FMT-1": "differs", "FMT-2": "open"}
+    assert {sent.step for sent in chapter.took} == {"FMT-0"}, "what was taken back is not changed"
+    assert len(chapter.sent) == 6, "but every command stands in it"
+    back = [change for sent in chapter.sent if sent.undone for change in sent.changes]
+    assert {(change.before, change.after) for change in back} >= {("iso-8859-1", "(empty)")}
+    assert [id for id, _ in chapter.missed] == [f"FMT-{number}" for number in range(3, 10)]
+    assert ("FMT-2", "Left undone: not wanted", "A. Example") in accepted(facts, Words("en"))
+    html = (sealed.folder / "handover.html").read_text("utf-8")
+    assert "step by step, by a person" in html
 
 
 def test_a_notebook_that_cannot_be_read_keeps_the_sitting_open(desk: Desk, tmp_path: Path) -> None:
@@ -417,16 +445,20 @@ def test_the_records_notebook_reads_like_one_of_a_run_without_a_person(desk: Des
         )
     theirs = nbformat.read(summary.record / "notebooks" / f"{FMT}.ipynb", 4)
     assert list(cards(mine)) == steps
-    here, there = ({step: (state, without_times(rows)) for step, (state, rows) in cards(nb).items()} for nb in (mine, theirs))
+    here, there = (
+        {step: (state, without_times(rows)) for step, (state, rows) in cards(nb).items()} for nb in (mine, theirs)
+    )
     assert here == there
-    code = [[c["id"] for c in nb.cells if c.cell_type == "code" and c["id"] in (*steps, "end")] for nb in (mine, theirs)]
+    code = [
+        [c["id"] for c in nb.cells if c.cell_type == "code" and c["id"] in (*steps, "end")] for nb in (mine, theirs)
+    ]
     assert code[0] == code[1]
     assert "widgets" not in mine.metadata
     assert not [o for c in mine.cells for o in c.get("outputs", ()) if o.output_type == "error"]
 
 
 def without_times(rows: list[list[str]]) -> list[list[str]]:
-    return [row for row in rows if not {"WhenChanged", "WhenCreated"} & set(row)]
+    return [row for row in rows if not any(cell.startswith("When") or cell == "Guid" for cell in row)]
 
 
 @contextlib.contextmanager
@@ -484,5 +516,3 @@ def somebody(desk: Desk, command: Command) -> None:
 
 def names(desk: Desk) -> set[str]:
     return {str(each["Name"]) for each in desk.lab.state()["objects"]["RemoteDomain"]}
-
-

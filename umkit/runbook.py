@@ -87,9 +87,7 @@ class Chapter:
         self.outcomes: dict[str, StepOutcome] = {}
         self._work: dict[str, Callable[[StepOutcome], None]] = {}
         self._own_record: record.Record | None = None
-        by_person = (
-            mode == "interactive" and not os.environ.get("UMKIT_RECORD") and not self.headless and attended()
-        )
+        by_person = mode == "interactive" and not os.environ.get("UMKIT_RECORD") and not self.headless and attended()
         earlier = _sat.pop() if _sat else None
         if not (by_person and earlier is not None and earlier.continues(self.info.name, self.inputs)):
             earlier = None

@@ -207,9 +207,7 @@ class Sitting:
 
         return self._start(step, take)
 
-    def attest(
-        self, step: str, *, who: str, remark: str = "", evidence: Evidence | None = None
-    ) -> Future[StepOutcome]:
+    def attest(self, step: str, *, who: str, remark: str = "", evidence: Evidence | None = None) -> Future[StepOutcome]:
         """Take a person's word for a manual step, then look at it anew.
 
         Arguments:
@@ -249,9 +247,7 @@ class Sitting:
         """Do something else that is remote, in the thread that owns the sessions."""
         return self._worker.submit(work)
 
-    def seal(
-        self, notebook: Path | None, outputs: Callable[[], Mapping[str, Sequence[object]]]
-    ) -> Future[Sealed]:
+    def seal(self, notebook: Path | None, outputs: Callable[[], Mapping[str, Sequence[object]]]) -> Future[Sealed]:
         """End the sitting: journal, notebook, handover, manifest and signature, as of a run without a person.
 
         Arguments:

@@ -31,7 +31,7 @@ def take_back(planned: Undoing, site: Site) -> StepOutcome:
     deed, channel = undoing.deed, channel_of(undoing.deed, site)
     before = len(channel.taken)
     try:
-        with channel.serving(deed.resource.reference() | {"verb": undoing.verb}):
+        with channel.serving(deed.resource.reference() | {"verb": undoing.verb, "undoes": True}):
             _send(undoing, channel)
             _read_back(undoing, channel, site.inputs.run.replication_wait)
         out.changes = len(undoing.done.after)

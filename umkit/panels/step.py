@@ -330,5 +330,3 @@ class StepPanel:
             return
         if self.outcome.would:
             self.status.value = state("ask", say("Read before {step} was changed", step=step))
-
-
