@@ -124,6 +124,7 @@ class StepOutcome:
         commands: changing commands that the server took.
         would: changing commands that would be sent.
         called: whether the step is called for at this customer.
+        acts: what looking at it does to the customer's systems; empty where it only reads.
     """
 
     step: str
@@ -140,6 +141,7 @@ class StepOutcome:
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     called: bool = True
+    acts: str = ""
 
     @property
     def summary(self) -> str:

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 Mode = Literal["interactive", "plan", "apply", "verify"]
 #: What closes the sessions of the chapter that was begun last in this process.
 _open: list[Callable[[], None]] = []
+#: The sitting of the chapter whose cell was run last in this process.
+_sat: list[Sitting] = []
 
 
 @atexit.register
@@ -94,9 +96,14 @@ class Chapter:
         self._former: set[str] = set()
         self._untold = False
         self._head: Head | None = None
-        close()  # a chapter's cell that is run again must not leave its shells behind: there are 18
+        by_person = mode == "interactive" and not os.environ.get("UMKIT_RECORD") and not self.headless and attended()
+        earlier = _sat.pop() if _sat else None
+        if earlier is not None and by_person and earlier.continues(self.info.name, self.inputs):
+            _open.clear()  # the person sits on, with the record and the sessions
+        else:
+            earlier = None
+            close()  # a chapter's cell that is run again must not leave its shells behind: there are 18
         journal, records = self._journal()
-        by_person = mode == "interactive" and journal is None and not self.headless and attended()
         self.site = Site(
             self.inputs,
             chapter=self.info.name,
@@ -105,7 +112,8 @@ class Chapter:
             interactive=not self.headless and not by_person and can_ask(),  # by_person: the connection panel asks
         )
         #: The person's work on it, where one sits at JupyterLab; else nothing.
-        self.sitting = Sitting(self, records) if by_person else None
+        self.sitting = Sitting(self, records, earlier) if by_person else None
+        _sat.extend([self.sitting] if self.sitting else [])
         if self._own_record is not None and journal is not None:  # else whoever began the run has looked
             reconcile(self.inputs, journal, records)
         if journal is not None:
@@ -217,15 +225,20 @@ class Chapter:
         if self._untold and self.site.journal is not None:
             self.site.journal.append("inputs", chapter=self.info.name, used=self.inputs.dump())
             self._untold = False
-        with contextlib.suppress(UmkitError), self._step(step, mode) as out:
-            if mode == "interactive":
-                self._former.discard(step)
-            elif mode == "apply" and step in self._former:
-                raise Blocked(
-                    "the inputs were changed since this step was shown, so nothing was sent",
-                    next="run the step's cell again, and look at what would be sent now",
-                )
-            self._work[step](out)
+        try:
+            with self._step(step, mode) as out:
+                if mode == "interactive":
+                    self._former.discard(step)
+                elif mode == "apply" and step in self._former:
+                    raise Blocked(
+                        "the inputs were changed since this step was shown, so nothing was sent",
+                        next="run the step's cell again, and look at what would be sent now",
+                    )
+                self._work[step](out)
+        except UmkitError as error:
+            told = self.outcomes[step]
+            if told.error is None:  # the step ended well, and that could not be written down
+                told.error, told.result = error, _result_of(error, told)
         return self.outcomes[step]
 
     def _carry_out(self, step: str, work: Callable[[StepOutcome], None]) -> Shown:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +61,8 @@ class Site:
         self.step = ""
         self._hosts: dict[str, Channel] = {}
         self._controller = controller
+        #: The commands that a person agreed to; nothing else is sent to change anything. None: whatever is planned.
+        self.agreed: Sequence[Command] | None = None
         # START-2 asks for rights and START-3 for versions; neither may be hidden by the other.
         self._versions_seen = chapter == "00-start"
 

@@ -9,9 +9,10 @@ from typing import Protocol
 
 from umkit import drift, planfile
 from umkit.attestation import attested
+from umkit.command import Command
 from umkit.customer.models import Permission
 from umkit.engine import apply, plan
-from umkit.errors import HostNotNamed
+from umkit.errors import Blocked, HostNotNamed
 from umkit.outcome import Finding, Report, StepOutcome, worst
 from umkit.resource import Resource
 from umkit.site import Site
@@ -26,7 +27,7 @@ GUARDS = {
 
 
 class Examination(Protocol):
-    """A check or a probe."""
+    """A check or a probe; one that does more than read says in ``acts`` what it does to the customer's systems."""
 
     def run(self, site: Site) -> Report:
         """Look, and bring back what was found."""
@@ -71,6 +72,8 @@ def bring(out: StepOutcome, resource: Resource, site: Site, *, guard: str, fresh
         if out.mode != "verify":
             out.would += [channel.pinned(command) for command in planned.commands]
         return
+    if site.agreed is not None:
+        hold_to_agreed([channel.pinned(command) for command in planned.commands], site.agreed, resource.label)
     before = len(channel.taken)
     try:
         out.notes += apply(planned, channel, wait=site.inputs.run.replication_wait)
@@ -79,15 +82,29 @@ def bring(out: StepOutcome, resource: Resource, site: Site, *, guard: str, fresh
         raise
     finally:
         out.commands += [command for command, _ in channel.taken[before:]]
-        channel.cancel.clear()
     out.changes += len(planned.differing)
     own = len(planned.rows)
     out.rows[-own:] = [replace(row, changed=not row.same) for row in out.rows[-own:]]
     drift.write_down(planned, channel)
 
 
+def hold_to_agreed(commands: Sequence[Command], agreed: Sequence[Command], label: str) -> None:
+    """Let only those commands pass that a person was shown.
+
+    Raises ``Blocked`` where another one would be sent; of these commands nothing was sent.
+    """
+    known = [command.as_json() for command in agreed]
+    if new := [command for command in commands if command.as_json() not in known]:
+        raise Blocked(
+            f"{label}: what would be sent is not what was shown, so it was not sent",
+            seen="; ".join(map(str, new)),
+            next="look again: the card then shows what would be sent now",
+        )
+
+
 def look(out: StepOutcome, examination: Examination, site: Site) -> None:
     """Add what a check or a probe finds to a step."""
+    out.acts = out.acts or str(getattr(examination, "acts", ""))
     report = examination.run(site)
     out.findings += report.findings
     out.rows += report.rows

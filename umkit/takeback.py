@@ -31,7 +31,7 @@ def take_back(planned: Undoing, site: Site) -> StepOutcome:
     deed, channel = undoing.deed, channel_of(undoing.deed, site)
     before = len(channel.taken)
     try:
-        with channel.serving(deed.resource.reference() | {"verb": undoing.verb}):
+        with channel.serving(deed.resource.reference() | {"verb": undoing.verb, "undoes": True}):
             _send(undoing, channel)
             _read_back(undoing, channel, site.inputs.run.replication_wait)
         out.changes = len(undoing.done.after)
@@ -40,7 +40,6 @@ def take_back(planned: Undoing, site: Site) -> StepOutcome:
         out.error = error.at(customer=site.inputs.customer.name, step=deed.step)
         out.result = "unknown" if isinstance(error, OutcomeUnknown) else "failed"
     finally:
-        channel.cancel.clear()
         out.commands, out.would = [command for command, _ in channel.taken[before:]], []
     return out
 

@@ -8,7 +8,7 @@ always a word and a sign, never a colour alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -60,15 +60,50 @@ def shortened(text: str, most: int = 600) -> str:
 _jinja.filters["shortened"] = shortened
 
 
-def card(out: StepOutcome) -> str:
-    """The card of one step, as HTML."""
+class Say(Protocol):
+    """The words of a card in a reader's language."""
+
+    def text(self, message: str) -> str:
+        """A label or a state."""
+
+    def title(self, text: str) -> str:
+        """A step's title."""
+
+    def thing(self, text: str) -> str:
+        """The name of an object."""
+
+    def value(self, text: str) -> str:
+        """A value as the table shows it."""
+
+    def finding(self, text: str) -> str:
+        """A sentence about what was found."""
+
+
+class _AsItIs:
+    """English, as everything is said by itself."""
+
+    def text(self, message: str) -> str:
+        return message
+
+    title = thing = value = finding = text
+
+
+def card(out: StepOutcome, say: Say | None = None) -> str:
+    """The card of one step, as HTML.
+
+    Arguments:
+        out: what was found, or done.
+        say: says it in another language than English.
+    """
+    say = say or _AsItIs()
     sign, colour = SIGNS[out.result]
     changed = bool(out.changes)
     return _jinja.get_template("card.html").render(
         out=out,
         sign=sign,
         colour=colour,
-        word=WORDS[out.result] if out.called else "not called for here",
+        word=say.text(WORDS[out.result] if out.called else "not called for here"),
+        say=say,
         signs=SIGNS,
         style=STYLE,
         numbered=any(row.number for row in out.rows),

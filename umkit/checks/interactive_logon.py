@@ -25,6 +25,10 @@ _BY_HAND = "look in secpol.msc, Local Policies, User Rights Assignment: Allow lo
 class InteractiveLogon:
     """The MAPI account may log on locally at the XPhone server."""
 
+    acts = (
+        "SecEdit writes the user rights into a file in C:\\Windows\\Temp on the XPhone server; it is read and removed"
+    )
+
     def run(self, site: Site) -> Report:
         """One finding, with the way to the right or to what denies it; *open* where it was not looked at."""
         report = Report()
@@ -113,8 +117,10 @@ def _groups(site: Site, account: Account) -> list[Group]:
 
 
 def _may_write(site: Site) -> bool:
-    """Whether this run may change anything: its journal says the mode."""
+    """Whether this run may change anything: its journal says the mode, or a person has just agreed."""
     if site.journal is None:
         return False
+    if site.agreed is not None:
+        return True
     modes = [event.get("mode") for event in read(site.journal.path) if event["event"] == "run-start"]
     return modes[-1:] == ["apply"]

@@ -60,6 +60,7 @@ def before_save(model: dict[str, Any], path: str, contents_manager: Any, **_: An
     """
     if model.get("type") == "notebook":
         model["content"] = content = _masked(model["content"])
+        content.get("metadata", {}).pop("widgets", None)  # where a person has the widgets' state saved
         for cell in content["cells"]:
             for output in cell.get("outputs", ()):
                 if "text/html" in output.get("data", ()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,9 @@ from umkit.handover.document import Block, Code, Heading, Listing, Paragraph, Ro
 from umkit.handover.facts import RunFacts
 from umkit.handover.words import Words
 from umkit.sshsig import NAMESPACE
+
+#: How a sitting says that a person left a step undone.
+_SKIPPED = re.compile(r"skipped by (?P<who>.+?): (?P<why>.+)", re.DOTALL)
 
 
 def risks(facts: RunFacts, words: Words) -> Iterator[Block]:
@@ -55,6 +59,10 @@ def accepted(facts: RunFacts, words: Words) -> list[tuple[str, str, str]]:
             port=facts.input("relay", "port"),
         )
         found.append(("REL-3", risk, _("as the customer file asks")))
+    for step in facts.steps:
+        for seen in step.findings:
+            if skipped := _SKIPPED.fullmatch(seen.text):
+                found.append((step.id, _("Left undone: {why}", why=skipped["why"]), skipped["who"]))
     return found
 
 

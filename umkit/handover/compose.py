@@ -137,6 +137,8 @@ def _left(facts: RunFacts, words: Words) -> Iterator[Block]:
         rows.append(Row((Span(_("not reached"), "blocked"),), group=True))
         again = _("when the cause is mended, run it again: umkit apply {customer}", customer=facts.customer)
         again = again if facts.mode == "apply" else _("when the cause is mended, run it again")
+        if facts.mode == "interactive":
+            again = _("run their cells: umkit open {customer}", customer=facts.customer)
         rows += [
             Row(
                 (

@@ -50,6 +50,7 @@ class Sent:
         found: what reading found after a lost answer, ``as wanted`` or ``not as wanted``; else empty.
         error: why it was not done; empty where it was.
         changes: what it was to change.
+        undone: whether nothing is left of it, because it was taken back in the same run, or took something back.
     """
 
     step: str
@@ -61,6 +62,7 @@ class Sent:
     found: str = ""
     error: str = ""
     changes: Sequence[Change] = ()
+    undone: bool = False
 
     @property
     def took(self) -> bool:
@@ -134,13 +136,14 @@ class ChapterFacts:
         """What was really changed, without what was made and removed again within one step."""
         gone = {change.object for sent in self.sent for change in sent.changes if sent.took and change.removed}
         made = {change.object for sent in self.sent for change in sent.changes if sent.took and _is_making(change)}
-        return [sent for sent in self.sent if sent.took and not _all_in(sent.changes, gone & made)]
+        return [s for s in self.sent if s.took and not s.undone and not _all_in(s.changes, gone & made)]
 
     @property
     def momentary(self) -> list[str]:
         """Objects that were made and removed again: files for a tool's output."""
         kept = {id(sent) for sent in self.took}
-        return list(dict.fromkeys(c.object for s in self.sent if s.took and id(s) not in kept for c in s.changes))
+        gone = [sent for sent in self.sent if sent.took and not sent.undone and id(sent) not in kept]
+        return list(dict.fromkeys(change.object for sent in gone for change in sent.changes))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -99,24 +100,60 @@ def _names(start: Event, events: Iterable[Event]) -> list[str]:
 def _chapter(folder: Path, name: str, events: Sequence[Event]) -> ChapterFacts:
     own = [event for event in events if event.get("chapter") == name]
     # a person may do a step again: the newest counts; a rollback has one event for each object of a step
-    told = {(_text(event, "step"), _text(event, "title")): event for event in own if event["event"] == "step"}
+    by_person = any(event["event"] == "run-start" and event.get("mode") == "interactive" for event in events)
+    told = {
+        (_text(event, "step"), _text(event, "title")): event
+        for event in own
+        if event["event"] == "step" and not (by_person and _is_taken_back(event))
+    }
     steps = {key: _step(folder, event) for key, event in told.items()}
     end = next((event for event in reversed(own) if event["event"] == "chapter-end"), None)
     results = [step.result for step in steps.values()] + [_result(end.get("result") if end else "unknown")]
     info = known_chapters().get(name)
     error = _error(end.get("error") if end else None)
-    cut_short = steps and (error or end is None)
+    cut_short = steps and (error or end is None or by_person)
     return ChapterFacts(
         name,
         info.title if info else name,
         worst(results),
         list(steps.values()),
-        _sent(own),
+        _without_undone(_sent(own, turning=True), own) if by_person else _sent(own),
         error,
         [(step.id, step.title) for step in info.steps if step.id not in {key for key, _ in steps}]
         if info and cut_short
         else (),
     )
+
+
+def _is_taken_back(event: Event) -> bool:
+    """Whether it tells that one object of a step was taken back well; the step itself was read again after that."""
+    return event.get("kind") == "rollback" and event.get("result") in ("ok", "changed")
+
+
+def _undoes(event: Event) -> bool:
+    resource = event.get("resource")
+    return isinstance(resource, Mapping) and bool(resource.get("undoes"))
+
+
+def _without_undone(sent: Sequence[Sent], own: Sequence[Event]) -> list[Sent]:
+    """Mark what was taken back in the same run: nothing of it is left, but for what was done once more after that."""
+    undoing = {int(event["seq"]) for event in own if _undoes(event)}
+    kept: list[Sent] = []
+    for one in sent:
+        if one.line not in undoing:
+            kept.append(one)
+            continue
+        gone = {(change.object, change.property) for change in one.changes} if one.took else set()
+        kept = [_left_of(each, gone) if not each.undone and each.took else each for each in kept]
+        kept.append(replace(one, undone=one.took))
+    return kept
+
+
+def _left_of(sent: Sent, gone: set[tuple[str, str]]) -> Sent:
+    left = [c for c in sent.changes if (c.object, c.property) not in gone and (c.object, "*") not in gone]
+    if not left and sent.changes:
+        return replace(sent, undone=True)
+    return replace(sent, changes=left)
 
 
 def _step(folder: Path, event: Event) -> StepFacts:
@@ -153,7 +190,8 @@ def _where(event: Event) -> str:
     return next((step.where for step in info.steps if step.id == event.get("step")), "") if info else ""
 
 
-def _sent(own: Sequence[Event]) -> list[Sent]:
+def _sent(own: Sequence[Event], *, turning: bool = False) -> list[Sent]:
+    """The changing commands; where steps are also taken back, a step's table does not fit those that do it."""
     outcomes = {_text(event, "intent"): event for event in own if event["event"] == "outcome"}
     shown = {
         (_text(event, "step"), _text(entry, "object"), _text(entry, "property")): entry
@@ -176,7 +214,10 @@ def _sent(own: Sequence[Event]) -> list[Sent]:
                 outcome=_text(outcome, "outcome") or "unknown",
                 found=_found(own, step, outcome) if outcome.get("outcome") == "unknown" else "",
                 error=_error(outcome.get("error")).get("what", ""),
-                changes=[_change(entry, event, shown) for entry in _mappings(event.get("changes"))],
+                changes=[
+                    _change(entry, event, {} if turning and _undoes(event) else shown)
+                    for entry in _mappings(event.get("changes"))
+                ],
             )
         )
     return sent

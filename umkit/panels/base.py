@@ -10,9 +10,11 @@ from typing import Any, Final, TypeVar
 import ipywidgets as widgets
 
 from umkit.errors import UmkitError
+from umkit.handover.words import Words as RecordWords
+from umkit.outcome import StepOutcome
 from umkit.panels.words import LANGUAGES, Words
 from umkit.sitting import Sitting
-from umkit.view import render
+from umkit.view import card, render
 
 T = TypeVar("T")
 
@@ -34,6 +36,44 @@ def words_of(sitting: Sitting) -> Words:
     return Words(wanted if wanted in LANGUAGES else LANGUAGES[0])
 
 
+class CardWords:
+    """A card's words in the reader's language; what was found is said as in the handover.
+
+    Arguments:
+        words: the panels' words of that language.
+    """
+
+    def __init__(self, words: Words) -> None:
+        self._panel, self._record = words, RecordWords(words.language)
+
+    def text(self, message: str) -> str:
+        """A label or a state."""
+        return self._panel.text(message)
+
+    def title(self, text: str) -> str:
+        """A step's title."""
+        return self._record.text(text)
+
+    def thing(self, text: str) -> str:
+        """The name of an object."""
+        return self._record.recorded("object", text)
+
+    def value(self, text: str) -> str:
+        """A value as the table shows it."""
+        return self._record.recorded("value", text)
+
+    def finding(self, text: str) -> str:
+        """A sentence about what was found."""
+        said = self._panel.problem(text)
+        return said if said != text else self._record.recorded("finding", text)
+
+
+def shown(out: StepOutcome, words: Words) -> dict[str, str]:
+    """A step's card as HTML and as text, in the reader's language."""
+    say = None if words.language == LANGUAGES[0] else CardWords(words)
+    return {"text/html": card(out, say), "text/plain": str(out)}
+
+
 def button(text: str, pressed: Callable[[], None], *, style: str = "", tooltip: str = "") -> widgets.Button:
     """A button that says what it does.
 
@@ -46,6 +86,21 @@ def button(text: str, pressed: Callable[[], None], *, style: str = "", tooltip: 
     made = widgets.Button(description=text, button_style=style, tooltip=tooltip, layout=widgets.Layout(**WIDE))
     made.on_click(lambda _: pressed())
     return made
+
+
+def visible(widget: widgets.Widget, on: bool) -> None:
+    """Show a widget or hide it; hidden it stays in the page, so that it can take the focus when it is shown."""
+    widget.layout.display = None if on else "none"
+
+
+#: Who was named last in this kernel.
+_who: list[str] = [""]
+
+
+def remembered(who: str = "") -> str:
+    """The person who was named last, or the one who is named now."""
+    _who[0] = who.strip() or _who[0]
+    return who.strip() or _who[0]
 
 
 def state(kind: str, word: str, text: str = "", lines: list[str] | None = None) -> str:

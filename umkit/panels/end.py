@@ -1,16 +1,18 @@
-"""The end of a chapter: how each step stands, and *Seal*."""
+"""The end of a chapter: how each step stands, what is missing, and *Seal*."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 import ipywidgets as widgets
 
 from umkit import executed
+from umkit.errors import UsageError
 from umkit.outcome import WORDS
 from umkit.panels.base import Waiting, beside, button, error_text, state, words_of
+from umkit.panels.live import Live
 from umkit.sitting import Sealed, Sitting
 
 
@@ -33,15 +35,40 @@ class EndPanel:
             say("Seal"), self._seal, style="primary", tooltip=say("Make the record of this chapter")
         )
         self.renew_button = button(say("Refresh"), self.refresh, tooltip=say("Show how the steps stand by now"))
-        self.status = widgets.HTML()
-        self.widget = widgets.VBox([widgets.HBox([self.seal_button, self.renew_button]), self.status])
+        self.missing = Live()
+        self.status = Live()
+        self.buttons = widgets.HBox([self.seal_button, self.renew_button])
+        self.widget = widgets.VBox([self.missing, self.buttons, self.status])
         self.widget.add_class("umkit-end")
+        sitting.listeners.append(self._heard)
+        self.refresh()
 
     def refresh(self) -> None:
-        """Show how the steps stand by now."""
+        """Show how the steps stand by now, and what is missing before the chapter is sealed."""
         end = self._summary()
         if self._card is not None:
             self._card.update({"text/html": end._repr_html_(), "text/plain": str(end)}, raw=True)
+        missing = self._missing()
+        text = self.words.text("It can be sealed all the same; the record then says so.")
+        self.missing.value = state("ask", self.words.text("Not done yet"), text, missing) if missing else ""
+
+    def _missing(self) -> list[str]:
+        say, outcomes = self.words.text, self.sitting.chapter.outcomes
+        found: dict[str, list[str]] = {}
+        for step in self.sitting.chapter.info.steps:
+            out = outcomes.get(step.id)
+            if out is None:
+                why = say("not looked at: run their cells")
+            elif not out.called or out.result in ("ok", "changed"):
+                continue
+            elif any(finding.text.startswith("skipped by ") for finding in out.findings):
+                why = say("skipped, with a name and a reason")
+            elif out.kind == "manual":
+                why = say("a person must do it, or say that it is done")
+            else:
+                why = say(WORDS[out.result])
+            found.setdefault(why, []).append(step.id)
+        return [f"{', '.join(steps)}: {why}" for why, steps in found.items()]
 
     def _ipython_display_(self) -> None:
         from IPython.display import DisplayHandle, display
@@ -51,26 +78,48 @@ class EndPanel:
         self._card.display({"text/html": end._repr_html_(), "text/plain": str(end)}, raw=True)
         display(beside(self.widget, "<span></span>", ""), raw=True)  # type: ignore[no-untyped-call]
 
-    def _seal(self) -> None:
+    def _heard(self, step: str) -> None:
+        self._waiting.soon(self._told)
+
+    def _told(self) -> None:
+        if not self.sitting.over:
+            self.refresh()
+            return
         say = self.words.text
-        self.seal_button.disabled = True
-        self.status.value = state("busy", say("Sealing"))
+        self.status.value = state("ask", say("The chapter's cell was run again"), say("Run this cell again, too."))
+        self.widget.close()
+
+    def _outputs(self) -> Mapping[str, Sequence[object]]:
+        """What each cell shows: called when the last step was looked at."""
         outcomes = self.sitting.chapter.outcomes
-        outputs: dict[str, list[object]] = {step: [out] for step, out in outcomes.items()}
-        outputs |= {"chapter": [self._head], "end": [self._summary()]}
-        self._waiting.then(self.sitting.seal(executed.own_file(), outputs), self._sealed)
+        steps: dict[str, Sequence[object]] = {step: [out] for step, out in outcomes.items()}
+        return steps | {"chapter": [self._head], "end": [self._summary()]}
+
+    def _seal(self) -> None:
+        self.seal_button.disabled = True
+        waits = self.words.text("waits for {step}", step=self.sitting.busy) if self.sitting.busy else ""
+        self.status.value = state("busy", self.words.text("Sealing"), waits)
+        self._waiting.then(self.sitting.seal(executed.own_file(), self._outputs), self._sealed)
 
     def _sealed(self, future: Future[Sealed]) -> None:
         say = self.words.text
         self.seal_button.disabled = False
         self.refresh()
-        if error := future.exception():
-            self.status.value = state("failed", say("Not sealed"), error_text(error))
+        self.seal_button.focus()
+        error = future.exception()
+        if isinstance(error, UsageError):
+            self.status.value = state("ok", say("Sealed already"), self.words.problem(error_text(error)))
+            return
+        if error:
+            text = say("What was done is in the journal; nothing is lost.")
+            self.status.value = state("failed", say("Not sealed"), f"{self.words.problem(error_text(error))}. {text}")
             return
         sealed = future.result()
         lines = [
             str(sealed.folder),
-            sealed.signed,
+            self.words.problem(sealed.signed),
             say("verify it: {command}", command=f"umkit records verify {sealed.folder.name}"),
         ]
-        self.status.value = state("ok", say("Sealed"), self.words.text(WORDS[sealed.result]), lines)
+        if not sealed.notebook:
+            lines.append(say("without the notebook: this front end does not say which file it is"))
+        self.status.value = state("ok", say("Sealed"), say(WORDS[sealed.result]), lines)

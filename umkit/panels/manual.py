@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from concurrent.futures import Future
-from pathlib import Path
 
 import ipywidgets as widgets
 
+from umkit.errors import UsageError
 from umkit.outcome import StepOutcome
-from umkit.panels.base import button
+from umkit.panels.base import button, remembered, visible
+from umkit.panels.live import EvidencePlace
 from umkit.panels.step import StepPanel
 from umkit.sitting import Sitting
 
@@ -26,27 +26,37 @@ class ManualPanel(StepPanel):
         super().__init__(sitting, step)
         say = self.words.text
         wide = {"description_width": "max-content"}
-        self.by = widgets.Text(description=say("Done by"), style=wide)
+        self.by = widgets.Text(description=say("Done by"), style=wide, value=remembered())
         self.remark = widgets.Text(description=say("Remark"), style=wide)
-        self.evidence = widgets.FileUpload(description=say("Screenshot"), accept="image/*,.pdf", multiple=False)
+        self.evidence = EvidencePlace(self.words)
         self.done_button = button(say("Done"), self._attest, style="primary", tooltip=say("Write your word down"))
         self.form = widgets.VBox([self.by, self.remark, self.evidence])
+        self.buttons.children = [self.done_button, *self.buttons.children]
         self.widget.children = [self.form, *self.widget.children]
         self.refresh()
+
+    def refresh(self) -> None:
+        """Show the newest outcome; the form only where the step is called for."""
+        super().refresh()
+        if hasattr(self, "form"):
+            visible(self.form, self.outcome.called)
 
     def _actions(self, out: StepOutcome) -> list[widgets.Widget]:
         if not out.called or not hasattr(self, "done_button"):
             return []
-        return [self.done_button, self.verify_button]
+        return [self.done_button, self.look_button]
 
     def _attest(self) -> None:
-        self._go(self.words.text("Writing down"), self._start)
+        self._go(self.words.text("Writing down"), self._start, self.words.text("Written down"))
 
     def _start(self) -> Future[StepOutcome]:
-        files = self.evidence.value
-        if not files:
-            return self.sitting.attest(self.step, who=self.by.value, remark=self.remark.value)
-        folder = Path(tempfile.mkdtemp(prefix="umkit-"))
-        path = folder / Path(str(files[0]["name"])).name
-        path.write_bytes(bytes(files[0]["content"]))
-        return self.sitting.attest(self.step, who=self.by.value, remark=self.remark.value, evidence=path)
+        if self.evidence.on_its_way:
+            raise UsageError("the screenshot is still on its way", next="wait until its name is shown")
+        self.by.value = who = remembered(self.by.value)
+        return self.sitting.attest(self.step, who=who, remark=self.remark.value, evidence=self.evidence.given)
+
+    def _done(self, out: StepOutcome, did: str, seen: StepOutcome | None) -> None:
+        if out.mode == "apply":  # the word is written down: the next one begins with an empty form
+            self.remark.value = ""
+            self.evidence.clear()
+        super()._done(out, did, seen)
