@@ -48,6 +48,19 @@ class Attestation:
         return text + (f" (evidence {self.evidence}, SHA-256 {self.sha256[:12]}…)" if self.evidence else "")
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """A picture or a page that shows that a manual step was done.
+
+    Arguments:
+        name: the file's name; only its last part is used.
+        data: its content.
+    """
+
+    name: str
+    data: bytes
+
+
 def attest(
     records: Path, customer: str, step: str, *, who: str, remark: str = "", evidence: Path | None = None
 ) -> Attestation:

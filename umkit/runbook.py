@@ -22,6 +22,7 @@ from umkit.chapters import ChapterInfo
 from umkit.chapters import chapter as chapter_info
 from umkit.customer import CustomerFile
 from umkit.customer.explain import differing
+from umkit.ending import ChapterEnd
 from umkit.errors import (
     Blocked,
     HostNotNamed,
@@ -35,13 +36,13 @@ from umkit.errors import (
 from umkit.journal import Journal, read
 from umkit.lock import ChapterLock
 from umkit.notebook import attended, can_ask, dress, show
-from umkit.outcome import WORDS, Finding, Result, StepOutcome, worst
+from umkit.outcome import Finding, Result, StepOutcome, worst
 from umkit.resource import Resource
 from umkit.site import Site
 from umkit.sitting import Sitting
 from umkit.steps import Examination, bring, look, take_word
 from umkit.unanswered import reconcile
-from umkit.view import chip, table
+from umkit.view import table
 
 if TYPE_CHECKING:
     from umkit.panels.end import EndPanel
@@ -209,9 +210,9 @@ class Chapter:
         if self.sitting is not None:
             from umkit.panels.end import EndPanel
 
-            return EndPanel(self.sitting, lambda: ChapterEnd(self), self)
+            return EndPanel(self.sitting, lambda: ChapterEnd(self.info, self.outcomes), self)
         self.site.close()
-        end = ChapterEnd(self)
+        end = ChapterEnd(self.info, self.outcomes)
         self._end(end.result)
         return end
 
@@ -229,11 +230,6 @@ class Chapter:
             with self._step(step, mode) as out:
                 if mode == "interactive":
                     self._former.discard(step)
-                elif mode == "apply" and step in self._former:
-                    raise Blocked(
-                        "the inputs were changed since this step was shown, so nothing was sent",
-                        next="run the step's cell again, and look at what would be sent now",
-                    )
                 self._work[step](out)
         except UmkitError as error:
             told = self.outcomes[step]
@@ -377,30 +373,6 @@ class Chapter:
 
     def __repr__(self) -> str:
         return f"{self.info.name} for {self.inputs.customer.name}, mode {self.mode}"
-
-
-class ChapterEnd:
-    """How a chapter ended: one line a step."""
-
-    def __init__(self, chapter: Chapter) -> None:
-        self.name = chapter.info.name
-        missing = [step.id for step in chapter.info.steps if step.id not in chapter.outcomes]
-        self.rows: Sequence[tuple[str, str, str, str]] = [
-            (out.step, out.title, out.result, out.summary) for out in chapter.outcomes.values()
-        ]
-        self.missing = missing
-        self.result: Result = worst([chapter.result, "open"]) if missing else chapter.result
-
-    def _repr_html_(self) -> str:
-        rows = [(step, title, chip(result), summary) for step, title, result, summary in self.rows]
-        rows += [(step, "", "○ not run", "run its cell") for step in self.missing]
-        return table(["Step", "", "Result", ""], rows, f"{self.name}: {WORDS[self.result]}")
-
-    def __repr__(self) -> str:
-        lines = [f"{self.name}: {WORDS[self.result]}"]
-        lines += [f"  {step} {title}: {summary}" for step, title, _, summary in self.rows]
-        lines += [f"  {step}: not run" for step in self.missing]
-        return "\n".join(lines)
 
 
 def _result_of(error: UmkitError, out: StepOutcome) -> Result:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from umkit import executed, handover, record
-from umkit.attestation import attest
+from umkit.agreement import MOVED, TAKEN_BACK, agreement
+from umkit.attestation import Evidence, attest
 from umkit.chapters import ChapterInfo
-from umkit.command import Command
 from umkit.customer import CustomerFile
 from umkit.errors import RecordError, StepError, UmkitError, UsageError
 from umkit.history import deeds
@@ -31,12 +31,6 @@ from umkit.undoing import plan as plan_undoing
 from umkit.worker import Worker
 
 T = TypeVar("T")
-#: Commands with these verbs interrupt somebody, or take something away.
-HARSH = ("Restart-", "Stop-", "Remove-", "Disable-", "Clear-")
-
-#: A note on a plan that is not what a person agreed to.
-MOVED = "this is not what was shown before, so nothing was sent"
-_TAKEN_BACK = "taken back: "
 
 
 class Worked(Protocol):
@@ -65,19 +59,6 @@ class Sealed:
     result: Result
     signed: str
     notebook: bool = True
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """A picture or a page that shows that a manual step was done.
-
-    Arguments:
-        name: the file's name; only its last part is used.
-        data: its content.
-    """
-
-    name: str
-    data: bytes
 
 
 class Sitting:
@@ -200,7 +181,7 @@ class Sitting:
             if all(out.result in ("ok", "changed") for out in told):
                 self._changed.discard(step)
             out = self._looked_at(step)
-            out.notes += [f"{_TAKEN_BACK}{each.title}: {each.summary}" for each in told]
+            out.notes += [f"{TAKEN_BACK}{each.title}: {each.summary}" for each in told]
             out.commands += [command for each in told for command in each.commands]
             out.result = worst([out.result, *(each.result for each in told if each.result in ("failed", "unknown"))])
             return out
@@ -398,20 +379,6 @@ class Sitting:
         self._leave()
         handover.put_into(kept)
         kept.close(result)
-
-
-def harsh(out: StepOutcome) -> list[Command]:
-    """The commands of a plan that interrupt somebody, or take something away."""
-    return [command for command in out.would if command.name.startswith(HARSH)]
-
-
-def agreement(out: StepOutcome) -> list[Any]:
-    """What a person agrees to with a plan: its commands; where one of them is harsh, also what it meets."""
-    agreed: list[Any] = [command.as_json() for command in out.would]
-    if harsh(out):
-        agreed += [(row.thing, row.property, row.shown_now, row.note) for row in out.rows if not row.same]
-        agreed += [note for note in out.notes if note != MOVED and not note.startswith(_TAKEN_BACK)]
-    return agreed
 
 
 def _not_begun(error: UmkitError) -> RecordError:

@@ -13,9 +13,8 @@ from typing import Any, Final
 import anywidget
 import traitlets
 
-from umkit.attestation import LARGEST
+from umkit.attestation import LARGEST, Evidence
 from umkit.panels.words import Words
-from umkit.sitting import Evidence
 
 #: What evidence may be, told by its first bytes: a name says nothing about what is in a file.
 _KINDS: Final = (
