@@ -19,6 +19,7 @@ from html_cards import cards
 from sittings import ROOT, Desk
 
 from umkit import history, record
+from umkit.agreement import agreement
 from umkit.command import Command
 from umkit.customer import load
 from umkit.durable import cannot_write
@@ -32,7 +33,7 @@ from umkit.lab import Lab
 from umkit.lab.call import Call
 from umkit.lock import CustomerLock
 from umkit.outcome import StepOutcome
-from umkit.sitting import Evidence, agreement
+from umkit.sitting import Evidence
 from umkit.undoing import Undoing
 
 FMT = "02-message-formats"

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from umkit import executed, handover, record
+from umkit.agreement import MOVED, TAKEN_BACK, agreement, not_begun
 from umkit.attestation import attest
 from umkit.chapters import ChapterInfo
-from umkit.command import Command
 from umkit.customer import CustomerFile
 from umkit.errors import RecordError, StepError, UmkitError, UsageError
 from umkit.history import deeds
@@ -31,12 +31,6 @@ from umkit.undoing import plan as plan_undoing
 from umkit.worker import Worker
 
 T = TypeVar("T")
-#: Commands with these verbs interrupt somebody, or take something away.
-HARSH = ("Restart-", "Stop-", "Remove-", "Disable-", "Clear-")
-
-#: A note on a plan that is not what a person agreed to.
-MOVED = "this is not what was shown before, so nothing was sent"
-_TAKEN_BACK = "taken back: "
 
 
 class Worked(Protocol):
@@ -117,7 +111,7 @@ class Sitting:
         return self._wait(self._start(step, lambda: self._looked_at(step)))
 
     def look_again(self, step: str) -> Future[StepOutcome]:
-        """Do what :meth:`look` does, without waiting for it."""
+        """The same, without waiting for it."""
         return self._start(step, lambda: self._looked_at(step))
 
     def apply(self, step: str, shown: StepOutcome | None = None) -> Future[StepOutcome]:
@@ -200,7 +194,7 @@ class Sitting:
             if all(out.result in ("ok", "changed") for out in told):
                 self._changed.discard(step)
             out = self._looked_at(step)
-            out.notes += [f"{_TAKEN_BACK}{each.title}: {each.summary}" for each in told]
+            out.notes += [f"{TAKEN_BACK}{each.title}: {each.summary}" for each in told]
             out.commands += [command for each in told for command in each.commands]
             out.result = worst([out.result, *(each.result for each in told if each.result in ("failed", "unknown"))])
             return out
@@ -316,7 +310,7 @@ class Sitting:
         try:
             begun = record.create(self.records, site.inputs, mode="interactive", chapters=[name])
         except RecordError as error:
-            raise _not_begun(error) from error
+            raise not_begun(error) from error
         try:
             begun.journal.append("chapter-start", chapter=name)
             reconcile(site.inputs, begun.journal, self.records)
@@ -324,7 +318,7 @@ class Sitting:
         except BaseException as error:
             site.write_to(None)
             begun.release()
-            raise (_not_begun(error) if isinstance(error, UmkitError) else error) from error
+            raise (not_begun(error) if isinstance(error, UmkitError) else error) from error
         self.record = begun
 
     def _write(self, out: StepOutcome) -> None:
@@ -398,27 +392,3 @@ class Sitting:
         self._leave()
         handover.put_into(kept)
         kept.close(result)
-
-
-def harsh(out: StepOutcome) -> list[Command]:
-    """The commands of a plan that interrupt somebody, or take something away."""
-    return [command for command in out.would if command.name.startswith(HARSH)]
-
-
-def agreement(out: StepOutcome) -> list[Any]:
-    """What a person agrees to with a plan: its commands; where one of them is harsh, also what it meets."""
-    agreed: list[Any] = [command.as_json() for command in out.would]
-    if harsh(out):
-        agreed += [(row.thing, row.property, row.shown_now, row.note) for row in out.rows if not row.same]
-        agreed += [note for note in out.notes if note != MOVED and not note.startswith(_TAKEN_BACK)]
-    return agreed
-
-
-def _not_begun(error: UmkitError) -> RecordError:
-    return RecordError(
-        "no record can be begun, so nothing was done",
-        where=error.where,
-        seen=f"{error.what}: {error.seen}" if error.seen else error.what,
-        expected=error.expected,
-        next=error.next or "mend that, then do it again",
-    )

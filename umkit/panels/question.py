@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from umkit.agreement import harsh
 from umkit.chapters import Step
 from umkit.customer.models import Permission
 from umkit.outcome import StepOutcome
@@ -13,7 +14,6 @@ from umkit.panels.words import Words
 from umkit.resources.service import Service
 from umkit.resources.service_restart import ServiceRestart
 from umkit.site import Site
-from umkit.sitting import harsh
 from umkit.steps import GUARDS, missing_consent
 
 #: Commands that a consent to restarts is for.

@@ -14,12 +14,13 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from umkit.agreement import MOVED
 from umkit.errors import OutcomeUnknown, UmkitError
 from umkit.outcome import WORDS, StepOutcome
 from umkit.panels.base import Waiting, beside, button, error_text, remembered, shown, state, visible, words_of
 from umkit.panels.live import CopyButton, Live
 from umkit.panels.question import Asked, before_applying, consent_missing
-from umkit.sitting import MOVED, Sitting
+from umkit.sitting import Sitting
 from umkit.undoing import Undoing
 
 #: The panels of this kernel by step: a cell that is run again replaces its panel.
