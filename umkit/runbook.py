@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from umkit import customer, record
+from umkit import customer, handover, record
 from umkit.attestation import Attestation, attest
 from umkit.chapters import ChapterInfo
 from umkit.chapters import chapter as chapter_info
@@ -311,6 +311,7 @@ class Chapter:
         )
         own, self._own_record = self._own_record, None
         if own is not None:
+            handover.put_into(own)
             own.close(result)
 
     def _break_off(self) -> None:
