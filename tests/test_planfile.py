@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -153,3 +154,14 @@ def test_the_command_line(place: Place, monkeypatch: pytest.MonkeyPatch) -> None
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["result"] == "changed"
     assert CliRunner().invoke(cli.main, ["verify", "lab", *options]).exit_code == 0
+
+
+@pytest.mark.parametrize("change", [{"chapters": [1]}, {"steps": [{"object": ["a"]}]}])
+def test_names_that_are_none_are_no_plan(tmp_path: Path, change: dict[str, Any]) -> None:
+    step = {"chapter": "c", "step": "s", "object": "o", "verb": "", "needs": "", "why": "", "rows": [], "commands": []}
+    plan: dict[str, Any] = {"customer": "c", "run": "r", "mode": "plan", "inputs": "", "chapters": ["c"], "broken": []}
+    plan |= change | {"steps": [step | each for each in change.get("steps", [{}])]}
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(plan), "utf-8")
+    with pytest.raises(UsageError, match="is no plan file"):
+        planfile.load(path)

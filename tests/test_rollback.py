@@ -19,6 +19,7 @@ from umkit.history import deeds, recall
 from umkit.journal import read
 from umkit.lab import Lab
 from umkit.site import Site
+from umkit.unanswered import unanswered
 from umkit.undoing import plan
 
 ACCOUNT = {"account": "ALLEO\\umsync", "create_user": True, "user_principal_name": "umsync@alleo.intern"}
@@ -228,6 +229,97 @@ def test_a_rollback_can_be_taken_back_too(place: Place) -> None:
     assert again.result == "changed"
     assert {path for path in changed(applied, place.state()) if not path.endswith("/Guid")} == set()
     assert place.back(run=done.run).result == "ok"  # nothing is left to do
+
+
+def test_every_chapters_rollback_can_be_taken_back_or_says_what_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UMKIT_TEST_INITIAL", "Neu#und-lang-1")
+    with Lab(trace=tmp_path / "trace.jsonl") as lab:
+        file = inputs(sessions={"registry_limit": True}, ews=ACCOUNT | {"initial_password": "env:UMKIT_TEST_INITIAL"})
+        place = Place(lab, tmp_path / "records", tmp_path / "trace.jsonl", file)
+        place.somebody("New-RoleGroup", Name="EwsImpersonationRoleGroup", Roles=["ApplicationImpersonation"])
+        place.go("apply", "01", "04", "05", "07", "08")
+        applied = place.state()
+        done = place.back()
+        found = steps(place.back(run=done.run))
+        left = {path: was for path, (was, _) in changed(applied, place.state()).items() if not path.endswith("/Guid")}
+        said = "; ".join(f"{title}: {texts(step)}" for title, step in found.items())
+        failed = {title: step["summary"] for title, step in found.items() if step["result"] == "failed"}
+        assert failed == {}
+        assert "ExtendedRights: Receive-As, Send-As is added by umkit apply" in said
+        assert "XPhone Connect relay: left alone: The operation couldn't be performed" in said
+        assert "Members: alleo.intern/Users/umsync is added by umkit apply" in said
+        assert "what the file held before is in no record" in said
+        assert not any("ParametersSystem" in path for path in left)
+        named = ("Permission", "RoleGroup", "CalendarSyncExchange", "SMTP Receive Connectors")
+        assert [path for path in left if not any(each in path for each in named)] == []
+
+
+SESSIONS = "HKLM:\\SYSTEM\\CurrentControlSet\\Services\\MSExchangeIS\\ParametersSystem"
+
+
+@pytest.mark.parametrize(("begun", "since", "left"), [("256", None, "256"), (None, 512, 512)])
+def test_a_registry_value_that_is_not_the_runs_stays(place: Place, begun: Any, since: Any, left: Any) -> None:
+    where = {"LiteralPath": SESSIONS, "Name": "Maximum Allowed Sessions Per User"}
+    place.inputs = inputs(sessions={"registry_limit": True})
+    if begun:  # of the wrong type: the run mends that alone
+        place.somebody("Set-ItemProperty", host="EX01", **where, Value=begun, Type="String")
+    place.go("apply", "07")
+    if since:
+        place.somebody("Set-ItemProperty", host="EX01", **where, Value=since, Type="DWord")
+    done = place.back()
+    path = "hosts/EX01/registry/HKLM\\SYSTEM\\CurrentControlSet\\Services\\MSExchangeIS\\ParametersSystem"
+    state = place.state()
+    found = {name.rpartition("/")[2]: value for name, value in state.items() if name.startswith(path)}
+    assert found == {"kind": "String" if begun else "DWord", "data": left}
+    step = steps(done)[f"registry key {SESSIONS} on EX01"]
+    assert ("changed since" in texts(step)) is bool(since)
+
+
+def test_a_rehearsal_in_the_lab_is_no_run_at_the_customers_servers(place: Place) -> None:
+    url = "http://host.alleo.intern:5985/wsman"
+    hosts = {
+        "directory": None,
+        "exchange": [{"name": "EX01", "endpoint": url}],
+        "xphone": {"name": "XPHONE01", "endpoint": url},
+    }
+    exchange = {"endpoint": "http://ex01.alleo.intern/PowerShell/", "auth": "kerberos"}
+    real = inputs(customer={"name": "acme"}, consent={"customer": "acme"}, exchange=exchange, hosts=hosts)
+    place.inputs = real.against_lab()
+    done = place.go("apply", "01")
+    home = done.record.parent
+    journal = done.record / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    last = max(n for n, line in enumerate(lines) if json.loads(line).get("mutating"))
+    journal.write_bytes(b"".join(lines[: last + 1]))  # it was killed, and nobody answered
+    (done.record / "manifest.json").unlink()
+    place.inputs = real
+    with pytest.raises(UsageError, match="no record of an apply"):
+        place.back()
+    with pytest.raises(UsageError, match="one is the lab"):
+        place.back(run=done.run)
+    assert len(unanswered(home, inputs=real.against_lab())) == 1
+    assert unanswered(home, inputs=real) == []
+
+
+def test_what_is_gone_is_said_and_so_is_the_run(place: Place) -> None:
+    done = place.go("apply", "01")
+    place.somebody("Set-SendConnector", Identity="XPhone Connect fax", Name="Renamed")
+    said: list[str] = []
+    found = steps(place.back(say=said.append))
+    assert "not there any more" in texts(found["send connector XPhone Connect fax"])
+    assert said[0] == f"run {done.run}: 2 objects"
+    said.clear()
+    place.back(run=place.go("apply", "00").run, say=said.append)
+    assert "it changed nothing" in said[0]
+
+
+def test_a_moved_start_mode_is_named_though_the_service_is_stopped(place: Place) -> None:
+    place.go("apply", "03")
+    place.somebody("Set-Service", host="EX01", Name="MSExchangeImap4", StartupType="Disabled")
+    step = steps(place.back())["service MSExchangeImap4 on EX01"]
+    assert "StartMode: then Automatic, now Disabled" in texts(step)
 
 
 def test_only_the_chapters_that_are_named(place: Place) -> None:

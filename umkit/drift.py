@@ -6,16 +6,17 @@ changed by somebody else, whether it fits the customer file or not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from umkit import record
 from umkit.channel import Channel
+from umkit.customer import CustomerFile
 from umkit.engine import Plan
 from umkit.errors import RecordError
-from umkit.history import CHANGING, events_of
+from umkit.history import CHANGING, elsewhere, events_of
 from umkit.kinds import ListKind
 from umkit.outcome import Finding, Row
 from umkit.resource import HostResource, Present, Resource
@@ -47,7 +48,7 @@ def since_the_record(seen: Plan, site: Site) -> list[Finding]:
     label = seen.resource.label
     moved: list[tuple[Row, str, Any]] = []
     for row in seen.rows:
-        run, then = _left(home, under_way, label, row.property)
+        run, then = _left(home, under_way, label, row.property, site.inputs)
         if run and not _same(row, then):
             moved.append((row, run, then))
     if not moved:
@@ -84,10 +85,10 @@ def _same(row: Row, then: Any) -> bool:
     return row.kind.same(row.now, then) if isinstance(row.kind, ListKind) else row.kind.unmoved(row.now, then)
 
 
-def _left(home: Path, under_way: str, label: str, name: str) -> tuple[str, Any]:
+def _left(home: Path, under_way: str, label: str, name: str, inputs: CustomerFile) -> tuple[str, Any]:
     """The newest sealed run that tells how it left a property, and the value; an empty name where none does."""
     for folder in _records(home, under_way):
-        values = _values(folder).get(label, {})
+        values = _values(folder, inputs).get(label, {})
         if name in values:
             return folder.name, values[name]
     return "", None
@@ -96,27 +97,27 @@ def _left(home: Path, under_way: str, label: str, name: str) -> tuple[str, Any]:
 @lru_cache(maxsize=2)
 def _records(home: Path, under_way: str) -> tuple[Path, ...]:
     """The records of changing runs, newest first; listed once for a run, while the customer's lock is held."""
-    return tuple(_changing(home, under_way))
-
-
-def _changing(home: Path, under_way: str) -> Iterator[Path]:
-    for run in record.listing(home.parent, home.name):
-        if run.run != under_way and run.mode in CHANGING and run.sealed:
-            yield run.folder
+    found = record.folders(home, CHANGING)
+    return tuple(each for each in found if each.name != under_way and (each / record.MANIFEST).is_file())
 
 
 @cache
-def _values(folder: Path) -> Mapping[str, Mapping[str, Any]]:
-    """Object → property → value, as a sealed run left it.
+def _events(folder: Path) -> list[dict[str, Any]]:
+    """Of a sealed run, where it was and how it left what it touched.
 
     A record that was changed after it was sealed tells nothing: those who list records see it.
     """
-    left: dict[str, dict[str, Any]] = {}
     try:
-        events = events_of(folder)
+        return [event for event in events_of(folder) if event["event"] in ("left", "session")]
     except RecordError:
-        return left
-    for event in events:
+        return []
+
+
+def _values(folder: Path, inputs: CustomerFile) -> Mapping[str, Mapping[str, Any]]:
+    """Object → property → value, as a sealed run left it at the servers that the customer file names."""
+    left: dict[str, dict[str, Any]] = {}
+    events = _events(folder)
+    for event in events if not elsewhere(events, inputs) else ():
         if event["event"] == "left":
             left.setdefault(str(event["object"]), {}).update(event["values"])
     return left

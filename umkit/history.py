@@ -11,15 +11,18 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from umkit import proof, record
 from umkit.command import Command
+from umkit.customer import LAB, CustomerFile
 from umkit.errors import RecordError, UmkitError, UsageError
 from umkit.journal import read
 from umkit.resource import Done, Property, Resource, Verb
 
 #: Modes whose runs change something.
 CHANGING = ("apply", "rollback", "interactive")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass
@@ -44,6 +47,11 @@ class Deed:
     resources: list[Resource] = field(default_factory=list)
     lost: bool = False
     why: str = ""
+
+    @property
+    def undoes(self) -> bool:
+        """Whether it took back what an earlier run had done."""
+        return any(intent.get("resource", {}).get("undoes") for intent in self.intents)
 
     @property
     def steps(self) -> list[str]:
@@ -83,7 +91,9 @@ class Deed:
             after[change["property"]] = change["after"]
         verb: Verb = "create" if verbs[0] == "create" else "update"
         if verb != "create" and whole is not None:
-            verb, before = "replace", dict(whole)
+            # a server spells some names in other letters than its cmdlets: CpaMaxConcurrency
+            named = {prop.name.casefold(): prop.name for each in self.resources for prop in each.properties}
+            verb, before = "replace", {named.get(name.casefold(), name): value for name, value in whole.items()}
         return Done(verb, before, after, [command_of(intent) for intent in self.intents], self.changes)
 
 
@@ -142,28 +152,46 @@ def command_of(intent: Mapping[str, Any]) -> Command:
     return Command(command.name, parameters, command.arguments)
 
 
-def find(records: Path, customer: str, run: str | None = None) -> Path:
+def elsewhere(events: Iterable[Mapping[str, Any]], inputs: CustomerFile) -> bool:
+    """Whether a run was a rehearsal in the lab and the customer file speaks of real servers, or the other way round.
+
+    A rehearsal is kept beside the customer's own runs, and says nothing of the customer's servers.
+    """
+    url = next((str(event["url"]) for event in events if event["event"] == "session"), "")
+    if not url or not inputs.has("exchange"):
+        return False
+    endpoint = str(inputs.exchange.endpoint)
+    here = endpoint == LAB or urlsplit(endpoint).hostname in _LOOPBACK
+    return (urlsplit(url).hostname in _LOOPBACK) != here
+
+
+def find(records: Path, inputs: CustomerFile, run: str | None = None) -> Path:
     """The record of a run of one customer; without its name the customer's newest apply.
 
     Arguments:
         records: the folder of all records.
-        customer: the customer's name.
+        inputs: the customer file.
         run: the run's id, the beginning of one that no other has, or the record's path.
 
-    Raises ``UsageError`` when there is none, or it is another customer's.
+    Raises ``UsageError`` when there is none, when it is another customer's, or a rehearsal in the lab.
     """
+    customer = inputs.customer.name
     home = Path(records) / customer
     if run is not None:
         folder = proof.find(run if "/" in run or "\\" in run else f"{customer}/{run}", records)
         if folder.parent.name != customer:
             raise UsageError(f"{folder.name} is a run of {folder.parent.name}, not of {customer}")
+        if elsewhere(_session(folder), inputs):
+            raise UsageError(
+                f"{folder.name} was not at the servers that the customer file names: one is the lab, the other is not",
+                where={"file": str(folder)},
+                next="name a run at these servers: umkit records list",
+            )
         return folder
-    runs = [
-        one for one in record.listing(records) if one.customer == customer and one.mode == "apply" and not one.problem
-    ]
-    if not runs:
+    applies = (folder for folder in record.folders(home, ["apply"]) if not elsewhere(_session(folder), inputs))
+    if (newest := next(applies, None)) is None:
         raise UsageError(f"{customer} has no record of an apply", where={"folder": str(home)})
-    return runs[0].folder
+    return newest
 
 
 def untrue(folder: Path) -> list[str]:
@@ -194,6 +222,13 @@ def events_of(folder: Path) -> list[dict[str, Any]]:
             next="take a copy of the record that is whole; nothing is taken back on the word of this one",
         )
     return read(folder / record.JOURNAL)
+
+
+def _session(folder: Path) -> list[dict[str, Any]]:
+    try:
+        return [event for event in read(folder / record.JOURNAL) if event["event"] == "session"]
+    except RecordError:
+        return []
 
 
 def _sent(events: Iterable[Mapping[str, Any]]) -> Sequence[tuple[Mapping[str, Any], str]]:

@@ -145,6 +145,9 @@ def load(path: Path) -> PlanFile:
         for one in plan.steps:
             _ = [one[name] for name in ("chapter", "step", *_FIELDS)]
             _ = [row[name] for row in one["rows"] for name in ("property", "now", "wanted", "exists", "same")]
+        names = [*plan.chapters, *(text for one in plan.steps for text in _key(one))]
+        if odd := [name for name in names if not isinstance(name, str)]:
+            raise TypeError(f"{odd[0]!r} is no name")
     except OSError as error:
         raise UsageError(f"{path} cannot be read", seen=error.strerror or type(error).__name__) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -13,7 +13,7 @@ import itertools
 import json
 import platform
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -235,6 +235,24 @@ class RecordSummary:
     sealed: bool = False
     under_way: bool = False
     problem: str = ""
+
+
+def folders(home: Path, modes: Collection[str]) -> list[Path]:
+    """Records of one customer's runs in some modes, newest first; only their journals' first lines are read.
+
+    Arguments:
+        home: the customer's folder of records.
+        modes: the modes.
+    """
+    found = []
+    for folder in Path(home).glob("*"):
+        if _RUN.fullmatch(folder.name) and (folder / JOURNAL).is_file():
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                with (folder / JOURNAL).open("rb") as file:
+                    start = json.loads(file.readline())
+                if start["event"] == "run-start" and start["mode"] in modes:
+                    found.append((str(start["time"]), folder.name, folder))
+    return [folder for _, _, folder in sorted(found, reverse=True)]
 
 
 def listing(records: Path, customer: str = "*") -> list[RecordSummary]:

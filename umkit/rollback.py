@@ -59,9 +59,10 @@ def rollback(
     """
     home = Path(records or inputs.run.records)
     names = [chapter_info(name).name for name in chapters]
-    folder = find(home, inputs.customer.name, run)
+    folder = find(home, inputs, run)
     events = events_of(folder)
     found = deeds(events, names)
+    say(f"run {folder.name}: " + (f"{len(found)} objects" if found else "it changed nothing; name another with --run"))
     touched = list(dict.fromkeys(deed.chapter for deed in found))
     with record.create(home, inputs, mode="rollback", chapters=touched) as kept:
         source = hashlib.sha256((folder / record.JOURNAL).read_bytes()).hexdigest()

@@ -16,7 +16,7 @@ from typing import Any
 from umkit import record
 from umkit.customer import CustomerFile
 from umkit.errors import HostNotNamed, RecordError, UmkitError
-from umkit.history import CHANGING, recall
+from umkit.history import CHANGING, elsewhere, recall
 from umkit.journal import Journal, read
 from umkit.resource import Absent, Missed, Present, Resource
 from umkit.site import Site
@@ -66,27 +66,27 @@ class Answer:
         return f"{self.about}: {self.found}" + (f": {self.seen}" if self.seen else "")
 
 
-def unanswered(home: Path, *, under_way: str = "") -> list[Unanswered]:
+def unanswered(home: Path, *, under_way: str = "", inputs: CustomerFile | None = None) -> list[Unanswered]:
     """Changing commands of a customer's earlier runs of which nobody knows yet what became of them, oldest first.
 
     Arguments:
         home: the customer's folder of records.
         under_way: the run that asks; it is left out.
+        inputs: the customer file; where given, only runs at the servers that it names count.
 
     Runs before one that looked for such commands and could read everything are not looked at again.
     """
     found: list[Unanswered] = []
     answered: set[tuple[str, str]] = set()
-    for path in sorted(home.glob(f"*/{record.JOURNAL}"), reverse=True):
+    for folder in record.folders(home, CHANGING):
         try:
-            events = read(path)
+            events = read(folder / record.JOURNAL)
         except RecordError:
             continue  # a broken record is seen by those who list records
-        mode = next((event.get("mode") for event in events if event["event"] == "run-start"), None)
-        if mode not in CHANGING or path.parent.name == under_way:
+        if folder.name == under_way or (inputs is not None and elsewhere(events, inputs)):
             continue
         answered |= {(str(event["of"]), str(event["intent"])) for event in _answers(events)}
-        open_ones = [Unanswered(path.parent, intent) for intent in _open(events)]
+        open_ones = [Unanswered(folder, intent) for intent in _open(events)]
         found += [one for one in reversed(open_ones) if (one.folder.name, str(one.intent.get("id"))) not in answered]
         if any(event["event"] == "reconciled" and not event.get("unread") for event in events):
             break
@@ -106,7 +106,8 @@ def reconcile(
 
     Nothing is changed. What cannot be read now is *unread* and looked up again by the next run.
     """
-    open_ones = unanswered(Path(records) / inputs.customer.name, under_way=journal.path.parent.name)
+    home = Path(records) / inputs.customer.name
+    open_ones = unanswered(home, under_way=journal.path.parent.name, inputs=inputs)
     answers: list[Answer] = []
     for controller in dict.fromkeys(one.intent.get("domain_controller") for one in open_ones):
         site = Site(inputs, journal=journal, records=records, described=lab, controller=controller)

@@ -13,7 +13,7 @@ from typing import Any
 from umkit.channel import Channel
 from umkit.chapters import step_named
 from umkit.command import Command
-from umkit.errors import RemoteError, UmkitError
+from umkit.errors import ObjectNotFound, RemoteError, UmkitError
 from umkit.history import Deed
 from umkit.journal import plain
 from umkit.kinds import ListKind
@@ -179,15 +179,27 @@ def _judge(undoing: Undoing, site: Site) -> None:
     channel = channel_of(deed, site)
     state = undoing.state = resource.read(channel, fresh=True)
     if isinstance(state, Missed):
+        if isinstance(state.error, ObjectNotFound):  # what it is on was removed or renamed
+            undoing.find("differs", f"left alone: {state.error.what}")
+            return
         raise state.error
     if isinstance(state, Absent) and done.verb != "replace":
         if state.rival or done.verb == "update":
             undoing.find("differs", f"left alone: {state.rival or 'it is not there any more'}")
+        else:
+            undoing.find("ok", "it is not there any more; one that was renamed since is removed by hand")
         return
+    if done.verb == "replace" and not done.after and isinstance(state, Present):
+        if not _is_empty(state, done, {resource.key: None}):
+            _there_again(undoing, state, done)
+            return
+        state = undoing.state = Present(state.values)
+    _say_what_a_rollback_took(undoing, state, done, known)
     taken = dict(known)
     if isinstance(state, Present):
         taken = _still_as_left(undoing, state, done, known)
-    if not taken and not (done.verb == "replace" and isinstance(state, Absent)):
+    removed = done.verb == "replace" and not done.after
+    if not taken and not (removed or (done.verb == "replace" and isinstance(state, Absent))):
         return
     part = done
     if done.verb == "update":
@@ -202,7 +214,7 @@ def _judge(undoing: Undoing, site: Site) -> None:
     if done.verb == "update" and resource.undo_remark:
         undoing.out.notes.append(resource.undo_remark)
     if any(command.name == "Stop-Service" for command in commands):  # its settings hold when it starts again
-        undoing.out.findings.clear()
+        undoing.out.findings = [each for each in undoing.out.findings if each.result != "open"]
     undoing.verb = "remove" if done.verb == "create" else done.verb
     if done.verb == "replace":
         undoing.out.notes += _not_restored(part, state, deed)
@@ -253,7 +265,32 @@ def _is_undone(prop: Property, now: Any, before: Any, after: Any) -> bool:
 
 def _is_empty(state: Present, done: Done, key: Mapping[str, Any]) -> bool:
     """Whether the value that was made is gone though what it is in is still there, as a value of a registry key."""
-    return all(name in done.after and state.values.get(name) is None for name in key)
+    known = done.after or done.before
+    return all(name in known and state.values.get(name) is None for name in key)
+
+
+def _there_again(undoing: Undoing, state: Present, done: Done) -> None:
+    """What the run removed is there again: nothing is left to do, unless it is another one."""
+    others = [
+        prop.name
+        for prop in undoing.deed.resource.properties
+        if prop.name in done.before and not prop.kind.unmoved(state.values.get(prop.name), done.before[prop.name])
+    ]
+    if others:
+        undoing.find("differs", f"left alone: it is there again, with another {', '.join(others)}")
+
+
+def _say_what_a_rollback_took(undoing: Undoing, state: State, done: Done, known: dict[str, Property]) -> None:
+    """Of a list that may hold more, no record tells which entries are meant: an apply adds those that are wanted."""
+    values = state.values if isinstance(state, Present) else {}
+    for name, prop in [*known.items()] if done.verb == "update" and undoing.deed.undoes else ():
+        if not isinstance(prop.kind, ListKind) or prop.kind.how != "at least":
+            continue
+        taken = prop.kind.surplus(done.before[name], done.after[name])
+        if taken:
+            del known[name]
+        if missing := prop.kind.missing(values.get(name), taken):
+            undoing.find("open", f"{name}: {prop.kind.show(missing)} is added by umkit apply, not by a rollback")
 
 
 def _stays(deed: Deed) -> dict[str, str]:

@@ -32,7 +32,7 @@ def left_of(inputs: CustomerFile, run: str, chapters: Sequence[str] = (), record
     """
     from umkit.history import events_of, find
 
-    folder = find(records or Path(inputs.run.records), inputs.customer.name, run)
+    folder = find(records or Path(inputs.run.records), inputs, run)
     events = events_of(folder)
     start = next((event for event in events if event["event"] == "run-start"), {})
     if start.get("mode") != "apply":

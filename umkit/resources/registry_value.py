@@ -68,12 +68,21 @@ class RegistryValue(HostResource):
         return (Command("New-Item", {"Path": self.name}), set_value) if verb == "create" else (set_value,)
 
     def undo(self, done: Done, state: State, channel: Channel) -> tuple[Command, ...] | str:
-        """The value as it was, or gone; the key too where the run made it and nothing else is in it."""
+        """The value as it was, or gone; the key too where the run made it and nothing else is in it.
+
+        Value and type are one: where somebody changed either of them since, both are left alone.
+        """
+        own = {change["property"] for change in done.changes if change["object"] == self.label} - {"*"}
+        if done.verb == "update" and own - done.after.keys():
+            return "its value or its type was changed since, and one goes with the other"
+        now = state.values if isinstance(state, Present) else {}
         before = done.before.get(self.key)
-        if done.verb == "update" and before is not None:
-            now = state.values if isinstance(state, Present) else {}
+        if done.verb == "update" and self.key not in done.before:
+            before = now.get(self.key)  # the run changed its type alone
+        if done.verb != "create" and before is not None:
             given = {"Value": before, "Type": done.before.get("Type") or now.get("Type")}
-            return (Command("Set-ItemProperty", {"LiteralPath": self.name, "Name": self.key, **given}),)
+            put = Command("Set-ItemProperty", {"LiteralPath": self.name, "Name": self.key, **given})
+            return (put,) if isinstance(state, Present) else (Command("New-Item", {"Path": self.name}), put)
         if done.verb == "create":
             names = [name for name in registry.value_names(channel, self.name) or () if not NAME.same(name, self.key)]
             if not names and not registry.subkeys(channel, self.name):

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
+from umkit import record
 from umkit.channel import Channel
 from umkit.command import Command
 from umkit.engine import plan
 from umkit.errors import RecordError, Unreadable
+from umkit.history import CHANGING, elsewhere
 from umkit.journal import read
 from umkit.kinds import ENUM, NAME, Kind
 from umkit.resource import Present, Property, Resource, State, Verb
@@ -236,11 +238,13 @@ def _assigned(site: Site) -> tuple[datetime | None, set[str]]:
     folder = site.records / site.inputs.customer.name if site.records else None
     when: datetime | None = None
     restarted: set[str] = set()
-    for path in sorted(folder.glob("*/journal.jsonl")) if folder else ():
+    for run in reversed(record.folders(folder, CHANGING)) if folder else ():
         try:
-            events = read(path)
+            events = read(run / record.JOURNAL)
         except RecordError:
             continue  # a broken record is seen by those who list records
+        if elsewhere(events, site.inputs):
+            continue
         intents = {event.get("id"): event for event in events if event["event"] == "intent" and event["mutating"]}
         for event in events:
             intent = intents.get(event.get("intent")) if event["event"] == "outcome" else None

@@ -100,7 +100,10 @@ class TextFile(HostResource):
 
     def undo(self, done: Done, state: State, channel: Channel) -> tuple[Command, ...] | str:
         """The backup copied back, or the file removed that the run made; only while it is as the run wrote it."""
-        written = next(each for each in reversed(done.commands) if each.name == "Set-Content").parameters["Value"]
+        writes = [each for each in done.commands if each.name == "Set-Content"]
+        if not writes:  # a rollback put the backup back, or removed the file: a record keeps no content
+            return "what the file held before is in no record; umkit apply writes the value again"
+        written = writes[-1].parameters["Value"]
         now = state.values["Content"] if isinstance(state, Present) else b""
         if str(FileContent(now)) != written:  # a record keeps only its length and hash
             return "the file was changed since, elsewhere than in this value"
