@@ -14,6 +14,10 @@ from umkit.outcome import WORDS, Result
 if TYPE_CHECKING:
     from cockpit_page import Cockpit
 
+#: Milliseconds for one condition; a busy machine is slow, and a condition that never comes true is told by name.
+PATIENCE = 90_000
+#: Milliseconds between two looks whether a condition has come true.
+LOOK = 50
 #: Buttons after which something may be changed at the server, with the answers to what they ask.
 CHANGING = ("Apply", "Yes, do it now", "Take it back")
 #: Begins to watch the line below the buttons, so that _THROUGH can tell what came of the button pressed next.
@@ -114,7 +118,7 @@ class Card:
 
     def wait(self) -> None:
         """Wait until what was begun has ended."""
-        self.cell.page.wait_for_function(_THROUGH, arg=self.cell.element_handle(), timeout=90_000)
+        self.cell.page.wait_for_function(_THROUGH, arg=self.cell.element_handle(), timeout=PATIENCE, polling=LOOK)
 
     def apply(self) -> None:
         """Apply, with a yes to what it asks."""

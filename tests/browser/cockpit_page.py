@@ -18,14 +18,12 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import nbformat
-from card_page import Card
+from card_page import LOOK, PATIENCE, Card
 from playwright.sync_api import ConsoleMessage, Locator, Page, Response, expect
 
 from umkit.lab import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Milliseconds for one condition; a busy machine is slow, and a condition that never comes true is told by name.
-PATIENCE = 90_000
 expect.set_options(timeout=PATIENCE)
 
 #: Errors in the console that are not ours, each with the reason; empty, and meant to stay so.
@@ -172,6 +170,8 @@ class ChapterPage:
         self.cockpit = cockpit
         self.chapter = chapter
         self.panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        #: The ids of the cells in their order; read while nobody writes the file, for Jupyter does that in place.
+        self.ids = [cell["id"] for cell in cockpit.notebook(chapter).cells]
 
     def open(self) -> ChapterPage:
         """Show the chapter and wait for its kernel: by its address, or in the file browser where JupyterLab is up."""
@@ -234,13 +234,8 @@ class ChapterPage:
         self.page.keyboard.press("Shift+Enter")
 
     def cell(self, id: str) -> Locator:
-        """A cell by its id; JupyterLab's page does not carry ids, so its place is looked up in the saved notebook."""
+        """A cell by its id; JupyterLab's page does not carry ids, so its place is that of the notebook."""
         return self.panel.locator(".jp-Notebook-cell").nth(self.ids.index(id))
-
-    @property
-    def ids(self) -> list[str]:
-        """The ids of the cells, in order, as they were saved last."""
-        return [cell["id"] for cell in self.cockpit.notebook(self.chapter).cells]
 
     def card(self, step: str) -> Card:
         """A step's card; it is waited for."""
@@ -321,5 +316,5 @@ class ChapterPage:
     def wait_for_all(self) -> None:
         """Wait until every cell has ended, or was not reached because one before it failed."""
         handle = self.panel.element_handle()
-        self.page.wait_for_function(_ALL_RAN, arg=handle, timeout=PATIENCE)
+        self.page.wait_for_function(_ALL_RAN, arg=handle, timeout=PATIENCE, polling=LOOK)
         self.wait_for_kernel()
