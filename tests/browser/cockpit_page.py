@@ -1,4 +1,4 @@
-"""What the browser tests act with: a running cockpit, a page of it, a chapter in that page, a step's card.
+"""What the browser tests act with: a running cockpit, a page of it, a chapter in that page.
 
 Nothing here sleeps: every wait is for a condition in the page, on the disk or at the server.
 """
@@ -11,23 +11,27 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import nbformat
+from card_page import LOOK, PATIENCE, Card
 from playwright.sync_api import ConsoleMessage, Locator, Page, Response, expect
 
+from umkit.lab import Lab
+
 ROOT = Path(__file__).resolve().parents[2]
-#: Milliseconds for one condition; a busy machine is slow, and a condition that never comes true is told by name.
-PATIENCE = 90_000
 expect.set_options(timeout=PATIENCE)
 
 #: Errors in the console that are not ours, each with the reason; empty, and meant to stay so.
 NOT_OURS: tuple[tuple[str, str], ...] = ()
 
-#: The number before each code cell; one whose source is folded away shows none.
-_PROMPTS = """panel => [...panel.querySelectorAll('.jp-CodeCell .jp-InputPrompt:not(.jp-Placeholder-prompt)')]"""
+#: The number before a cell; a cell that is folded away shows none.
+_PROMPT = ".jp-CodeCell .jp-InputArea-prompt"
+_ALL_RAN = f"""panel => [...panel.querySelectorAll('{_PROMPT}')].every(one => /\\[[ 0-9]+\\]/.test(one.textContent))"""
 
 
 class Cockpit:
@@ -37,17 +41,22 @@ class Cockpit:
         folder: where it is called: ``work/``, ``records/``, the lab's trace and its log come to lie there.
         customer: the customer's name or file.
         options: further words for the command line.
+        lab: a lab that runs already and writes ``trace.jsonl`` in the folder; else the command starts one.
     """
 
-    def __init__(self, folder: Path, customer: str = "lab", *options: str) -> None:
+    def __init__(self, folder: Path, customer: str = "lab", *options: str, lab: Lab | None = None) -> None:
         self.folder = folder
         self.trace = folder / "trace.jsonl"
         self.log = folder / "open.log"
+        self.records = folder / "records"
         self.customer = customer
+        self._asked_for = 0
         command = [sys.executable, "-m", "umkit", "open", customer, "--no-browser", "--json"]
         command += ["--trace", str(self.trace), "--parameters", str(ROOT / "parameters"), *options]
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         environment = {name: value for name, value in os.environ.items() if name != "UMKIT_LAB"}
+        if lab is not None:
+            environment["UMKIT_LAB"] = json.dumps(lab.describe())
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
@@ -66,8 +75,8 @@ class Cockpit:
         self.work = Path(self.described["folder"])
 
     def url(self, chapter: str) -> str:
-        """The address of a chapter, with the token."""
-        return f"{self.address}/lab/tree/{chapter}.ipynb?token={self.token}"
+        """The address of a chapter, with the token; without the tabs that were open before, and their kernels."""
+        return f"{self.address}/lab/tree/{chapter}.ipynb?token={self.token}&reset"
 
     def notebook(self, chapter: str) -> Any:
         """A chapter's notebook as it lies on the disk now."""
@@ -82,6 +91,28 @@ class Cockpit:
     def mutating(self) -> list[str]:
         """The names of the commands that change something, in the order the lab received them."""
         return [one["name"] for line in self.commands() if line["mutating"] for one in line["commands"]]
+
+    @contextlib.contextmanager
+    def asked_for(self) -> Iterator[None]:
+        """A person presses a button that may change something; what is sent before the end of it is meant to be."""
+        self.nothing_unasked()
+        yield
+        self._asked_for = len(self.mutating())
+
+    def nothing_unasked(self) -> None:
+        """Hold that nothing was changed since the last button that may change something."""
+        assert self.mutating()[self._asked_for :] == [], "sent though nobody pressed a button that changes anything"
+
+    def end_kernels(self) -> None:
+        """End every kernel, and with it what it has begun."""
+        for session in self._api("sessions"):
+            self._api(f"sessions/{session['id']}", "DELETE")
+
+    def _api(self, path: str, method: str = "GET") -> Any:
+        request = Request(f"{self.address}/api/{path}", method=method)
+        request.add_header("Authorization", f"token {self.token}")
+        with urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read() or "null")
 
     def stop(self) -> int:
         """End it as the system would; its exit status."""
@@ -125,32 +156,6 @@ class Console:
             self.errors.append(text)
 
 
-class Card:
-    """A step's card, as the page shows it."""
-
-    def __init__(self, cell: Locator, step: str) -> None:
-        self.cell = cell
-        self.root = cell.locator(f"[role=group][aria-label^='{step}:']")
-
-    @property
-    def state(self) -> str:
-        """The step's state in words, as the card is labelled for a screen reader."""
-        return (self.root.get_attribute("aria-label") or "").partition(": ")[2]
-
-    @property
-    def rows(self) -> list[list[str]]:
-        """The table's rows, cell by cell."""
-        found: list[list[str]] = self.root.locator("tbody tr").evaluate_all(
-            "rows => rows.map(row => [...row.cells].map(cell => cell.textContent.trim()))"
-        )
-        return found
-
-    @property
-    def text(self) -> str:
-        """All its text."""
-        return self.root.inner_text()
-
-
 class ChapterPage:
     """One chapter, open in JupyterLab.
 
@@ -165,6 +170,8 @@ class ChapterPage:
         self.cockpit = cockpit
         self.chapter = chapter
         self.panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        #: The ids of the cells in their order; read while nobody writes the file, for Jupyter does that in place.
+        self.ids = [cell["id"] for cell in cockpit.notebook(chapter).cells]
 
     def open(self) -> ChapterPage:
         """Show the chapter and wait for its kernel: by its address, or in the file browser where JupyterLab is up."""
@@ -189,15 +196,7 @@ class ChapterPage:
 
     def shut_down(self) -> None:
         """End the chapter's kernel; the page stays."""
-        self.page.evaluate(
-            """async ([address, token]) => {
-                const header = {headers: {Authorization: `token ${token}`}}
-                const sessions = await (await fetch(`${address}/api/sessions`, header)).json()
-                for (const session of sessions)
-                    await fetch(`${address}/api/sessions/${session.id}`, {method: 'DELETE', ...header})
-            }""",
-            [self.cockpit.address, self.cockpit.token],
-        )
+        self.cockpit.end_kernels()
 
     def run_all(self) -> None:
         """Run › Run All Cells, and wait until each cell has ended."""
@@ -210,31 +209,55 @@ class ChapterPage:
         self._menu("Run", "Run All Cells")
 
     def run_step(self, step: str) -> Card:
-        """Run one cell by its step's id, as a person does: click into it, Ctrl+Enter."""
-        return self.run_cell(step) and self.card(step)
+        """Run a step's cell and wait for its card."""
+        self.run_cell(step)
+        return self.card(step)
+
+    def run_head(self) -> None:
+        """Run what stands before the first step, from the first cell on by Shift+Enter: some of it is folded away."""
+        self._blank_prompts("chapter")
+        self.panel.locator(".jp-Notebook-cell").first.click()
+        for _ in range(self.ids.index("chapter") + 1):
+            self.page.keyboard.press("Shift+Enter")
+        self._wait_for_cell("chapter")
 
     def run_cell(self, id: str) -> Locator:
-        """Run one cell by its id and wait until it has ended."""
-        cell = self.cell(id)
-        folded = cell.locator(".jp-Placeholder")
-        if folded.count():  # as a person does who wants to see what it is that is run
-            folded.click()
+        """Run one cell by its id as a person does, chosen and then Shift+Enter; wait until it has ended."""
+        self.start_cell(id)
+        self._wait_for_cell(id)
+        return self.cell(id)
+
+    def start_cell(self, id: str) -> None:
+        """Run one cell by its id without waiting."""
         self._blank_prompts(id)
-        cell.locator(".jp-InputPrompt").click()
-        self.page.keyboard.press("Control+Enter")
-        expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"))
-        return cell
+        self.cell(id).locator(".jp-InputArea-prompt").click()
+        self.page.keyboard.press("Shift+Enter")
 
     def cell(self, id: str) -> Locator:
-        """A cell by its id; JupyterLab's page does not carry ids, so its place is looked up in the saved notebook."""
-        ids = [cell["id"] for cell in self.cockpit.notebook(self.chapter).cells]
-        return self.panel.locator(".jp-Notebook-cell").nth(ids.index(id))
+        """A cell by its id; JupyterLab's page does not carry ids, so its place is that of the notebook."""
+        return self.panel.locator(".jp-Notebook-cell").nth(self.ids.index(id))
 
     def card(self, step: str) -> Card:
         """A step's card; it is waited for."""
-        card = Card(self.cell(step), step)
+        card = Card(self.cell(step), step, self.cockpit)
         expect(card.root).to_be_visible()
         return card
+
+    def seal(self) -> Path:
+        """Save, press Seal, wait; the sealed record."""
+        self.save()
+        end = self.cell("end")
+        end.get_by_role("button", name="Seal", exact=True).click()
+        told = end.locator(".umkit-end > [role=status]").last
+        expect(told).to_contain_text(re.compile("Sealed:|Not sealed"))
+        assert "Not sealed" not in told.inner_text(), told.inner_text()
+        return self.cockpit.folder / told.get_by_role("listitem").first.inner_text()
+
+    def reload(self) -> None:
+        """Load the page anew; the kernel goes on."""
+        self.page.reload()
+        expect(self.panel.locator(".jp-Cell").first).to_be_visible()
+        self.wait_for_kernel()
 
     def restart_kernel(self) -> None:
         """Kernel › Restart Kernel…, confirmed; waits until the new one answers."""
@@ -265,23 +288,16 @@ class ChapterPage:
         """A picture of the page as it stands."""
         self.page.screenshot(path=path)
 
-    def screenshots(self, folder: Path) -> list[Path]:
-        """Pictures of the chapter as it stands: light, dark, and at 200 % (as in a window of half the size)."""
-        taken: list[Path] = []
+    def views(self) -> Iterator[str]:
+        """The chapter as it stands: light, dark, and at 200 % (as in a window of half the size)."""
         usual = self.page.viewport_size or {"width": 1400, "height": 1000}
-
-        def take(name: str) -> None:
-            taken.append(folder / f"{self.chapter}-{name}.png")
-            self.page.screenshot(path=taken[-1])
-
-        take("light")
+        yield "light"
         self.theme("JupyterLab Dark")
-        take("dark")
+        yield "dark"
         self.theme("JupyterLab Light")
         self.page.set_viewport_size({"width": usual["width"] // 2, "height": usual["height"] // 2})
-        take("200-percent")
+        yield "200-percent"
         self.page.set_viewport_size(usual)
-        return taken
 
     def _menu(self, menu: str, item: str) -> None:
         self.page.get_by_role("menuitem", name=menu, exact=True).click()
@@ -290,16 +306,15 @@ class ChapterPage:
     def _blank_prompts(self, id: str = "") -> None:
         """Empty the numbers before the cells, so that those to come are not taken for those that were there."""
         place = self.cell(id) if id else self.panel
-        place.locator(".jp-CodeCell .jp-InputPrompt, :scope.jp-CodeCell .jp-InputPrompt").evaluate_all(
+        place.locator(f"{_PROMPT}, :scope.jp-CodeCell .jp-InputArea-prompt").evaluate_all(
             "prompts => prompts.forEach(prompt => { prompt.textContent = '' })"
         )
+
+    def _wait_for_cell(self, id: str) -> None:
+        expect(self.cell(id).locator(".jp-InputArea-prompt")).to_have_text(re.compile(r"\[\d+\]"))
 
     def wait_for_all(self) -> None:
         """Wait until every cell has ended, or was not reached because one before it failed."""
         handle = self.panel.element_handle()
-        self.page.wait_for_function(
-            f"panel => ({_PROMPTS})(panel).every(prompt => /\\[[ 0-9]+\\]/.test(prompt.textContent))",
-            arg=handle,
-            timeout=PATIENCE,
-        )
+        self.page.wait_for_function(_ALL_RAN, arg=handle, timeout=PATIENCE, polling=LOOK)
         self.wait_for_kernel()

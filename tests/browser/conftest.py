@@ -66,6 +66,10 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def _name(request: pytest.FixtureRequest) -> str:
+    return re.sub(r"[^\w.-]+", "-", request.node.name)
+
+
 @pytest.fixture
 def page(browser: Browser, artefacts: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page of a browser that nobody used before; a test fails on any error in its console."""
@@ -78,7 +82,7 @@ def page(browser: Browser, artefacts: Path, request: pytest.FixtureRequest) -> I
     console.listen(page)
     yield page
     failed = request.node.stash.get(_FAILED, False) or bool(console.errors)
-    name = re.sub(r"[^\w.-]+", "-", request.node.name)
+    name = _name(request)
     if failed:
         page.screenshot(path=artefacts / f"{name}.failed.png")
         (artefacts / f"{name}.console.txt").write_text("\n".join(console.lines), "utf-8")
@@ -96,23 +100,28 @@ def _shared(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
     cockpit.stop()
 
 
-def _keep_log(cockpit: Cockpit, artefacts: Path, request: pytest.FixtureRequest) -> None:
-    if request.node.stash.get(_FAILED, False):
-        name = re.sub(r"[^\w.-]+", "-", request.node.name)
-        shutil.copy(cockpit.log, artefacts / f"{name}.open.log")
+@pytest.fixture
+def keep_log(artefacts: Path, request: pytest.FixtureRequest) -> Callable[[Cockpit], None]:
+    """Leaves a cockpit's log among the artefacts if the test failed."""
+
+    def keep(cockpit: Cockpit) -> None:
+        if request.node.stash.get(_FAILED, False):
+            shutil.copy(cockpit.log, artefacts / f"{_name(request)}.open.log")
+
+    return keep
 
 
 @pytest.fixture
-def cockpit(_shared: Cockpit, artefacts: Path, request: pytest.FixtureRequest) -> Iterator[Cockpit]:
+def cockpit(_shared: Cockpit, keep_log: Callable[[Cockpit], None]) -> Iterator[Cockpit]:
     """The cockpit that tests share: for those that change nothing in its lab."""
     yield _shared
-    _keep_log(_shared, artefacts, request)
+    keep_log(_shared)
+    _shared.end_kernels()
+    _shared.nothing_unasked()
 
 
 @pytest.fixture
-def new_cockpit(
-    browser: Browser, tmp_path: Path, artefacts: Path, request: pytest.FixtureRequest
-) -> Iterator[OpenCockpit]:
+def new_cockpit(browser: Browser, tmp_path: Path, keep_log: Callable[[Cockpit], None]) -> Iterator[OpenCockpit]:
     """Makes a cockpit of the test's own, with a fresh lab: for tests that apply something."""
     from cockpit_page import Cockpit
 
@@ -125,7 +134,7 @@ def new_cockpit(
     yield make
     for cockpit in opened:
         cockpit.stop()
-        _keep_log(cockpit, artefacts, request)
+        keep_log(cockpit)
 
 
 @pytest.fixture
