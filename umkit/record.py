@@ -20,11 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import yaml
-
 from umkit import __version__
 from umkit.durable import cannot_write, sync_folder, write_atomic
 from umkit.errors import RecordError
+from umkit.inputs_file import as_text
 from umkit.journal import Finding, Journal, read
 from umkit.journal import verify as verify_journal
 from umkit.lock import CustomerLock, account
@@ -41,11 +40,6 @@ MANIFEST = "manifest.json"
 SIGNATURES = "signature*"
 
 _RUN = re.compile(r"(\d{8}-\d{6})-[a-z]+(-\d+)?")
-
-_INPUTS_HEAD = """\
-# The inputs of this run: the customer file as it was given, and every value as it was used, defaults included.
-# Secrets are named by their references; none of them stands here.
-"""
 
 
 class Record:
@@ -134,16 +128,8 @@ def create(
     try:
         folder = _new_folder(home, f"{begun:%Y%m%d-%H%M%S}-{mode}")
         lock.name(folder.name)
-        values = {
-            "run": folder.name,
-            "customer": customer,
-            "mode": mode,
-            "chapters": list(chapters),
-            "used": inputs.dump(),
-            "given": _Literal(given),
-        }
-        text = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-        write_atomic(folder / INPUTS, redact(_INPUTS_HEAD + text))
+        values = {"run": folder.name, "customer": customer, "mode": mode, "chapters": list(chapters)}
+        write_atomic(folder / INPUTS, redact(as_text(values | {"used": inputs.dump()}, given)))
         journal = Journal(folder / JOURNAL)
         journal.append(
             "run-start",
@@ -380,22 +366,3 @@ def _new_folder(home: Path, run: str) -> Path:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-class _Literal(str):
-    """A text that YAML shows line by line."""
-
-    __slots__ = ()
-
-
-class _Dumper(yaml.SafeDumper):
-    """YAML as a person writes it."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """The same value twice is written twice."""
-        return True
-
-
-_Dumper.add_representer(
-    _Literal, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="|")
-)
