@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from umkit.cockpit.prose import in_language
 from umkit.durable import cannot_write, write_atomic
 from umkit.errors import UsageError
 from umkit.headless import values_for
@@ -73,7 +74,7 @@ class WorkFolder:
             raise cannot_write(self.path, error) from error
 
     def prepare(self, runbooks: Path, inputs: CustomerFile, *, fresh: Collection[str] | None = ()) -> list[Copy]:
-        """Make or refresh the copy of each chapter, with the customer's values as parameters, mode interactive.
+        """Make or refresh the copy of each chapter: the customer's values and language, mode interactive.
 
         What an earlier session left is kept, but for its injected parameters. Nothing is ever deleted.
 
@@ -88,14 +89,17 @@ class WorkFolder:
         if not sources:
             raise UsageError("there is no chapter to open", where={"folder": str(runbooks)})
         aside = self.path / EARLIER / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        return [
-            self._copy(source, values_for(source, inputs, "interactive"), fresh is None or source.stem in fresh, aside)
-            for source in sources
-        ]
+        language = inputs.run.language if inputs.has("run") else "en"
+        copies = []
+        for source in sources:
+            chapter = in_language(_read(source), source.stem, language)
+            values = values_for(source, inputs, "interactive")
+            copies.append(self._copy(source, chapter, values, fresh is None or source.stem in fresh, aside))
+        return copies
 
-    def _copy(self, source: Path, values: dict[str, Any], fresh: bool, aside: Path) -> Copy:
+    def _copy(self, source: Path, chapter: Any, values: dict[str, Any], fresh: bool, aside: Path) -> Copy:
         target = self.path / source.name
-        new = _parameterised(_read(source), values)
+        new = _parameterised(chapter, values)
         new.metadata["umkit"] = {"chapter": _digest(new)}
         fate, old = _fate(target, new, fresh)
         if old is not None:
