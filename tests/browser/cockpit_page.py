@@ -272,10 +272,16 @@ class ChapterPage:
     def save(self) -> Any:
         """Ctrl+S; the notebook as it was saved."""
         self.panel.locator(".jp-Notebook-cell").first.click()
-        with self.page.expect_response(lambda r: r.request.method == "PUT" and "/api/contents/" in r.url) as saved:
+        with self.saved():
             self.page.keyboard.press("Control+s")
-        assert saved.value.ok, saved.value.status
         return self.cockpit.notebook(self.chapter)
+
+    @contextlib.contextmanager
+    def saved(self) -> Iterator[None]:
+        """What is done within saves the notebook; it is waited for."""
+        with self.page.expect_response(lambda r: r.request.method == "PUT" and "/api/contents/" in r.url) as saved:
+            yield
+        assert saved.value.ok, saved.value.status
 
     def theme(self, name: str) -> None:
         """Choose a theme by its name, for example ``JupyterLab Dark``."""

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from cockpit_page import ChapterPage, Cockpit
     from playwright.sync_api import Browser, Page
 
-    OpenCockpit = Callable[..., Cockpit]
     OpenChapter = Callable[..., ChapterPage]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "msedge")
@@ -118,23 +117,6 @@ def cockpit(_shared: Cockpit, keep_log: Callable[[Cockpit], None]) -> Iterator[C
     keep_log(_shared)
     _shared.end_kernels()
     _shared.nothing_unasked()
-
-
-@pytest.fixture
-def new_cockpit(browser: Browser, tmp_path: Path, keep_log: Callable[[Cockpit], None]) -> Iterator[OpenCockpit]:
-    """Makes a cockpit of the test's own, with a fresh lab: for tests that apply something."""
-    from cockpit_page import Cockpit
-
-    opened: list[Cockpit] = []
-
-    def make(customer: str = "lab", *options: str, folder: Path = tmp_path) -> Cockpit:
-        opened.append(Cockpit(folder, customer, *options))
-        return opened[-1]
-
-    yield make
-    for cockpit in opened:
-        cockpit.stop()
-        keep_log(cockpit)
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 #: Steps whose findings are of the time before, which the two did not share.
 LOOKS_BACK = ("START-6",)
+#: Compared with a plan; all of them are stepped through, and compared with an apply, in another module.
+CHAPTERS = ("00-start", "05-mapi-account")
 
 
 def _parameters(nb: Any) -> dict[str, Any]:
@@ -42,14 +44,14 @@ def _hashes(folder: Path) -> Mapping[str, str]:
 
 @pytest.fixture(scope="module")
 def planned(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[dict[str, Any]]]:
-    """The notebooks of a plan without a person, of all chapters, in a lab like the cockpit's; made meanwhile."""
+    """The notebooks of a plan without a person, in a lab like the cockpit's; made meanwhile."""
 
     def plan() -> dict[str, Any]:
         with Lab() as lab:
             summary = run(
                 load(ROOT / "parameters" / "lab.yaml"),
                 "plan",
-                chapters=list(chapters()),
+                chapters=list(CHAPTERS),
                 records=tmp_path_factory.mktemp("records"),
                 runbooks=ROOT / "runbooks",
                 lab=lab.describe(),
@@ -60,7 +62,7 @@ def planned(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield beside.submit(plan)
 
 
-@pytest.mark.parametrize("name", chapters())
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_says_what_a_plan_says_and_changes_nothing(
     name: str,
     cockpit: Cockpit,
@@ -141,4 +143,4 @@ def test_a_widget_lives_in_the_page_and_leaves_its_html_in_the_file(
     chapter.shut_down()
     chapter.page.goto("about:blank")
     chapter.open()
-    chapter.page.get_by_text("the card without buttons").wait_for()
+    chapter.page.get_by_text("the card without buttons", exact=True).wait_for()
