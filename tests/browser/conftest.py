@@ -78,7 +78,7 @@ def _name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def page(browser: Browser, artefacts: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page of a browser that nobody used before; a test fails on any error in its console."""
-    from cockpit_page import Console
+    from console import Console
 
     context = browser.new_context(viewport={"width": 1400, "height": 1000}, locale="en-GB")
     context.tracing.start(screenshots=False, snapshots=True)
