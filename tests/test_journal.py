@@ -361,5 +361,5 @@ def test_secrets_are_masked_wherever_they_stand(path: Path) -> None:
             command=Secret("x"),
             **{"list": ["canary-4711-journal"]},
         )
-    assert b"4711" not in path.read_bytes()
+    assert b"canary-4711" not in path.read_bytes()
     assert path.read_bytes().count(b"(secret)") == 3

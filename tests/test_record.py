@@ -288,4 +288,4 @@ def test_no_secret_reaches_the_inputs(records: Path, inputs: CustomerFile, monke
     inputs.references()["exchange.password"].resolve(interactive=False)
     with record.create(records, inputs, mode="plan", chapters=[], given="# canary-4711-record") as kept:
         kept.close("ok")
-    assert all(b"4711" not in path.read_bytes() for path in kept.folder.rglob("*.*") if path.is_file())
+    assert all(b"canary-4711" not in path.read_bytes() for path in kept.folder.rglob("*.*") if path.is_file())
