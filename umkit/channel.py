@@ -19,7 +19,7 @@ from typing import Any
 from umkit.command import Command
 from umkit.errors import OutcomeNotWritten, RecordError, RemoteError, UmkitError
 from umkit.journal import Journal
-from umkit.remoting import Endpoint, Result, Session
+from umkit.remoting import Endpoint, Result, Session, kept
 
 _numbers = itertools.count(1)
 
@@ -58,7 +58,7 @@ class Channel:
     def session(self) -> Session:
         """The open session; opened and written down when first asked for."""
         if self._session is None:
-            session = Session(self.endpoint)
+            session = kept.take(self.endpoint)
             session.open()
             self._session = session
             self._tell_session(session)
@@ -70,11 +70,11 @@ class Channel:
         return self._session.protocol if self._session is not None else ""
 
     def close(self) -> None:
-        """Close the session; an error while closing is of no use to anyone."""
+        """Close the session, or leave it to the run's next chapter; an error while closing is of no use to anyone."""
         session, self._session = self._session, None
         if session is not None:
             with contextlib.suppress(UmkitError):
-                session.close()
+                kept.leave(session)
 
     def write_to(self, journal: Journal | None) -> None:
         """Write down in this journal from now on, an open session first; without one nothing can be changed."""

@@ -43,6 +43,7 @@ class Engine:
         stderr_file: Any = None,
         env: Mapping[str, str] | None = None,
         kernel: Kernel | None = None,
+        keep_kernel: bool = False,
         watch: Callable[[int, int], None] | None = None,
         input_path: str | None = None,
         progress_bar: Any = None,
@@ -60,6 +61,7 @@ class Engine:
             log_output, stdout_file, stderr_file: as papermill's.
             env: environment variables for the kernel alone.
             kernel: a kernel that was started beforehand; it is used up.
+            keep_kernel: leave it running for another notebook, where all went well.
             watch: called with the number of cells done and of all cells.
             input_path, progress_bar, autosave_cell_every: taken, and not used.
 
@@ -85,6 +87,7 @@ class Engine:
             kernel,
             deadline=execution_timeout or DEADLINE,
             start_timeout=start_timeout,
+            keep=keep_kernel,
             watch=watch,
             log_output=log_output,
             stdout_file=stdout_file,

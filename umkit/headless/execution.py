@@ -28,6 +28,9 @@ Watch = Callable[[int, int], None]
 #: Seconds an interrupted cell gets to write down what it was doing; then the kernel is killed.
 GRACE = 10.0
 _LOOK = 0.5
+#: Seconds for a kernel to clear away what a chapter left.
+_CLEARING = 10.0
+_CLEAR = "__import__('umkit.headless.between', fromlist=['clear']).clear()"
 #: Seconds for the last outputs to arrive after a cell has ended.
 _OUTPUTS = 60
 
@@ -41,6 +44,8 @@ class Execution:
     Arguments:
         keeper: holds the notebook.
         kernel: the kernel, started or not; it is stopped at the end.
+        keep: leave it running for another notebook, cleared, where all went well; it has to be one with
+            :mod:`umkit.headless.between` in it.
         deadline: seconds for one cell.
         start_timeout: seconds for the kernel to answer.
         watch: is told how far it is; what it raises ends the run.
@@ -54,10 +59,13 @@ class Execution:
         *,
         deadline: float,
         start_timeout: float,
+        keep: bool = False,
         watch: Watch | None = None,
         **options: Any,
     ) -> None:
         self._keeper = keeper
+        self._keep = keep
+        self._cleared = False
         self._kernel = kernel
         self._deadline = deadline
         self._start_timeout = start_timeout
@@ -91,7 +99,8 @@ class Execution:
             except Exception as error:  # the kernel cannot even be started
                 ending = self._ending_of(error)
             finally:
-                self._kernel.stop(at_once=self._deaf)
+                if not self._cleared or self._signals.came:
+                    self._kernel.stop(at_once=self._deaf)
         if ending.ended == "kernel died":
             ending.details = self._kernel.last_words()
         if ending.error is None and self._signals.came:  # too late for this notebook, but not for its caller
@@ -105,11 +114,16 @@ class Execution:
         client.kc.start_channels(stdin=False, hb=False, control=False)
         try:
             self._keeper.nb.metadata["language_info"] = await self._ready(client.kc)
-            return await self._cells(client)
+            ending = await self._cells(client)
+            if self._keep and ending.ended == "ok":
+                client.set_widgets_metadata()  # before they are closed
+                self._cleared = await self._clear(client.kc)
+            return ending
         except BaseException as error:  # a signal between two cells, a watch that raises, a full disk
             return self._ending_of(error)
         finally:
-            client.set_widgets_metadata()
+            if not self._cleared:
+                client.set_widgets_metadata()
             client.kc.stop_channels()
 
     async def _ready(self, kc: Any) -> dict[str, Any]:
@@ -128,6 +142,19 @@ class Execution:
                 raise DeadKernelError(f"the kernel ended before it answered ({await self._kernel.exit_status()})")
         self._deaf = True
         raise DeadKernelError(f"the kernel did not answer within {self._start_timeout:.0f} s")
+
+    async def _clear(self, kc: Any) -> bool:
+        """Have the kernel clear away what the notebook left; whether it did."""
+        request = kc.execute(_CLEAR, silent=True, store_history=False, allow_stdin=False)
+        until = time.monotonic() + _CLEARING
+        with contextlib.suppress(Empty):
+            while True:
+                reply = await kc.shell_channel.get_msg(timeout=max(0.0, until - time.monotonic()))
+                if reply["parent_header"].get("msg_id") == request:
+                    if reply["content"]["status"] != "ok":
+                        _log.info("the kernel is not used again: %s", reply["content"].get("evalue"))
+                    return bool(reply["content"]["status"] == "ok")
+        return False
 
     async def _cells(self, client: _Client) -> Ending:
         cells = self._keeper.nb.cells

@@ -78,6 +78,11 @@ class Kernel:
         """Whether :meth:`start` was called and :meth:`stop` was not."""
         return self._manager is not None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, was not stopped, and did not end by itself."""
+        return self._manager is not None and bool(self._manager.is_alive())
+
     def client(self) -> Any:
         """A client of the kernel for the running event loop; its caller closes its channels."""
         assert self._manager is not None

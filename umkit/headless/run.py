@@ -170,11 +170,11 @@ class _Run:
         self._progress = progress
         self._deadline = deadline
         self._values: dict[str, Any] = {**inputs.dump(), "mode": record.mode}
-        self._env = {"UMKIT_RECORD": str(record.folder)}
+        self._env = {"UMKIT_RECORD": str(record.folder), "UMKIT_KEEP_SESSIONS": "1"}
         if lab is not None:
             self._env["UMKIT_LAB"] = json.dumps(dict(lab))
         self._seen = 0  # bytes of the journal that were read for the progress
-        self._spare: Kernel | None = None
+        self._kernel: Kernel | None = None  # carries out one chapter after the other
         self._signals = Signals()
 
     def hold_to(self, plan: Path) -> None:
@@ -216,8 +216,8 @@ class _Run:
                     ended.append(summary)
                     self._progress.chapter_ends(summary)
             finally:
-                if self._spare is not None:
-                    self._spare.stop(at_once=True)  # nothing ran in it
+                if self._kernel is not None:
+                    self._kernel.stop()
             result = worst(["failed" if stopped else "ok", *(summary.result for summary in ended)])
             self._keep_plan(ended)
             put_into(record)
@@ -263,15 +263,14 @@ class _Run:
         return summary, stopped
 
     def _execute(self, chapter: _Chapter, *, last: bool) -> BaseException | None:
-        kernel, self._spare = self._spare or self._kernel(), None  # it boots while papermill is imported
+        if self._kernel is None or not self._kernel.is_running:  # the first, or one after a chapter that ended badly
+            self._kernel = self._started()  # it boots while papermill is imported
 
         import papermill
         from papermill.engines import papermill_engines
 
         from umkit.headless.engine import Engine
 
-        if not last:
-            self._spare = self._kernel()  # it boots while this chapter runs
         papermill_engines.register("umkit", Engine)  # also where the package is not installed but only there
         values = chapter.values(self._values)
         try:
@@ -284,19 +283,19 @@ class _Run:
                 language="python",
                 progress_bar=False,
                 execution_timeout=self._deadline,
-                kernel=kernel,
+                kernel=self._kernel,
+                keep_kernel=not last,
                 watch=self._watch,
             )
         except BaseException as error:
+            self._kernel.stop()
             return error
-        finally:
-            kernel.stop()
         return None
 
-    def _kernel(self) -> Kernel:
+    def _started(self) -> Kernel:
         from umkit.headless.kernel import Kernel
 
-        kernel = Kernel(self._env, preload="umkit.runbook")
+        kernel = Kernel(self._env, preload="umkit.headless.between")
         with contextlib.suppress(OSError):  # the chapter that needs it tries again, and says what is wrong
             kernel.start()
         return kernel

@@ -55,6 +55,11 @@ class Session:
         """The negotiated protocol: ``basic``, ``ntlm`` or ``kerberos``; empty until it was open once."""
         return self._connection.protocol
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a runspace pool; the server may have closed it since."""
+        return self._connection.is_open
+
     def __repr__(self) -> str:
         state = self.protocol if self._connection.is_open else "not open"
         return f"<Session {self.endpoint.name} {self.endpoint.url} {state}>"
