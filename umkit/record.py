@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import os
 import platform
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -38,6 +39,8 @@ NOTEBOOKS = "notebooks"
 MANIFEST = "manifest.json"
 #: Signatures are made over the manifest, so it cannot list them.
 SIGNATURES = "signature*"
+#: Environment variable: the batch that a run belongs to, for its journal.
+BATCH = "UMKIT_BATCH"
 
 _RUN = re.compile(r"(\d{8}-\d{6})-[a-z]+(-\d+)?")
 
@@ -140,6 +143,7 @@ def create(
             chapters=list(chapters),
             account=account(),
             workstation=platform.node(),
+            **({"batch": batch} if (batch := os.environ.get(BATCH)) else {}),
         )
     except BaseException:
         lock.release()
