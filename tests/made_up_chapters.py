@@ -43,8 +43,8 @@ def acme() -> CustomerFile:
 class Bench:
     """A folder of notebooks and one of records."""
 
-    def __init__(self, folder: Path, inputs: CustomerFile) -> None:
-        self.runbooks = folder / "run{books}"
+    def __init__(self, folder: Path, inputs: CustomerFile, runbooks: Path | None = None) -> None:
+        self.runbooks = runbooks or folder / "run{books}"
         self.records = folder / "records"
         self.inputs = inputs
         self.runbooks.mkdir()

@@ -203,6 +203,23 @@ def test_a_kernel_that_cannot_boot_is_told_with_its_last_words(
     assert "ImportError: broken installation" in sheet.text(0)
 
 
+def test_a_kernel_that_cannot_boot_is_started_once_more(sheet: Sheet, tmp_path: Path) -> None:
+    """No cell has run in it, so nothing can be done twice."""
+    (tmp_path / "ipykernel_launcher.py").write_text(
+        "import pathlib, runpy, sys\n"
+        "mark = pathlib.Path(__file__).with_name('tried')\n"
+        "if not mark.exists():\n"
+        "    mark.touch()\n"
+        "    sys.exit('not this time')\n"
+        "sys.path.remove(str(mark.parent))\n"
+        "runpy.run_module('ipykernel_launcher', run_name='__main__')\n"
+    )
+    sheet.run("print(1)", env={"PYTHONPATH": os.pathsep.join(filter(None, [str(tmp_path), os.getenv("PYTHONPATH")]))})
+    assert (tmp_path / "tried").exists()
+    assert sheet.statuses == ["completed"]
+    assert sheet.text(0) == "1\n"
+
+
 @pytest.mark.parametrize("cell", ["import sys; sys.exit(0)", "exit()"])
 def test_leaving_a_notebook_early_is_no_success(sheet: Sheet, cell: str) -> None:
     with pytest.raises(PapermillExecutionError, match=r"SystemExit|the cell ended its kernel"):

@@ -284,8 +284,8 @@ def find(records: Path, name: str) -> Path:
     Raises ``UsageError`` when there is none, or several.
     """
     if name and (Path(name) / JOURNAL).is_file():
-        return Path(name)
-    there = sorted((path.parent for path in Path(records).glob(f"batch-*/{JOURNAL}")), reverse=True)
+        return Path(name).resolve()
+    there = sorted((path.parent for path in Path(records).resolve().glob(f"batch-*/{JOURNAL}")), reverse=True)
     found = [path for path in there if path.name.startswith((name, f"batch-{name}"))] if name else there[:1]
     exact = [path for path in found if path.name == name]
     if len(exact or found) != 1:

@@ -68,6 +68,7 @@ def _row(folder: Path, end: JobEnd) -> dict[str, Any]:
         "handover": _link(folder, record / handover.FILE) if record and (record / handover.FILE).is_file() else "",
         "unsealed": record is not None and not end.sealed,
         "what": str(end.error.get("what", "")),
+        "problems": [f"{one.get('key')}: {one.get('message')}" for one in end.error.get("problems", ())],
         "next": str(end.error.get("next", "")),
     }
 

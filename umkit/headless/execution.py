@@ -113,7 +113,7 @@ class Execution:
         client.kc = self._kernel.client()
         client.kc.start_channels(stdin=False, hb=False, control=False)
         try:
-            self._keeper.nb.metadata["language_info"] = await self._ready(client.kc)
+            self._keeper.nb.metadata["language_info"] = await self._ready_at_last(client)
             ending = await self._cells(client)
             if self._keep and ending.ended == "ok":
                 client.set_widgets_metadata()  # before they are closed
@@ -125,6 +125,20 @@ class Execution:
             if not self._cleared:
                 client.set_widgets_metadata()
             client.kc.stop_channels()
+
+    async def _ready_at_last(self, client: _Client) -> dict[str, Any]:
+        """Wait for the kernel; one that dies or stays silent is started once more, since no cell has run in it."""
+        try:
+            return await self._ready(client.kc)
+        except DeadKernelError as error:
+            _log.warning("the kernel is started once more: %s", error)
+            client.kc.stop_channels()
+            self._kernel.stop(at_once=True)
+            self._deaf = False
+            self._kernel.start()
+            client.kc = self._kernel.client()
+            client.kc.start_channels(stdin=False, hb=False, control=False)
+            return await self._ready(client.kc)
 
     async def _ready(self, kc: Any) -> dict[str, Any]:
         """Wait for the kernel; jupyter_client's own wait ends with 0.2 s of silence that nobody needs."""
