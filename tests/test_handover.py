@@ -25,8 +25,10 @@ from umkit.attestation import attest
 from umkit.chapters import chapters
 from umkit.cli import main
 from umkit.errors import RecordError, UsageError
+from umkit.handover.compose import compose
+from umkit.handover.gather import gather
 from umkit.handover.pdf import as_pdf
-from umkit.handover.words import Words, catalog
+from umkit.handover.words import LANGUAGES, Words, catalog
 from umkit.journal import Journal
 from umkit.keys import SigningKey
 from umkit.outcome import WORDS
@@ -238,7 +240,7 @@ def test_a_word_given_after_the_run_closes_the_step(tmp_path: Path) -> None:
     assert "after this run; the run itself found the step open" in page
 
 
-@pytest.mark.parametrize("language", handover.LANGUAGES)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_hostile_names_stay_text(tmp_path: Path, language: str) -> None:
     attest(tmp_path, "acme", "FMT-5", who=HOSTILE, remark=HOSTILE)
     run = Run(tmp_path, title=HOSTILE)
@@ -296,7 +298,7 @@ def test_the_first_page_tells_what_was_changed_checked_left_and_accepted(tmp_pat
     run.step("FMT-2", "failed", error={"what": "no connection to the server", "where": {"host": "EX01"}})
     run.journal.append("chapter-end", chapter="02-message-formats", result="failed", error={"what": "it broke"})
     run.journal.close()
-    facts = handover.gather(run.folder)
+    facts = gather(run.folder)
     for language, told in (
         ("en", ("1 step failed.", "8 steps were not reached.", "Nobody has accepted it yet.", "EX01")),
         (
@@ -304,7 +306,7 @@ def test_the_first_page_tells_what_was_changed_checked_left_and_accepted(tmp_pat
             ("1 Schritt ist fehlgeschlagen.", "8 Schritte wurden nicht erreicht.", "Noch hat es niemand akzeptiert."),
         ),
     ):
-        document = handover.compose(facts, language)
+        document = compose(facts, language)
         cover = json.dumps([asdict(block) for block in document.cover], ensure_ascii=False)
         assert all(text in cover for text in told[:3])
     page = Page(handover.made(run.folder, "de")).text
@@ -314,7 +316,7 @@ def test_the_first_page_tells_what_was_changed_checked_left_and_accepted(tmp_pat
 
 
 def test_a_chapter_that_ended_well_missed_no_step(changed: Path) -> None:
-    assert handover.gather(changed).missed == []
+    assert gather(changed).missed == []
 
 
 def test_the_page_can_be_read_aloud(tmp_path: Path) -> None:
@@ -514,5 +516,5 @@ def test_command(changed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_the_pdf_takes_text_as_data(changed: Path) -> None:
     template = (PACKAGE.parent / "templates" / "handover" / "handover.typ").read_text("utf-8")
     assert "eval(" not in template
-    facts = handover.gather(changed)
-    assert as_pdf(handover.compose(facts, "de"), facts.ended).startswith(b"%PDF")
+    facts = gather(changed)
+    assert as_pdf(compose(facts, "de"), facts.ended).startswith(b"%PDF")

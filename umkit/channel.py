@@ -163,6 +163,7 @@ class Channel:
         number = f"{self.chapter or 'notebook'}:{next(_numbers)}"
         self._write(
             "intent",
+            looking=not command.mutating,
             step=self.step,
             id=number,
             endpoint=self.endpoint.name,
@@ -200,7 +201,7 @@ class Channel:
 
     def _write_outcome(self, command: Command, **fields: Any) -> None:
         try:
-            self._write("outcome", **fields)
+            self._write("outcome", looking=not command.mutating, **fields)
         except RecordError as error:
             if not command.mutating:
                 raise
@@ -220,9 +221,10 @@ class Channel:
             protocol=session.protocol,
         )
 
-    def _write(self, event: str, **fields: Any) -> None:
+    def _write(self, event: str, *, looking: bool = False, **fields: Any) -> None:
         if self.journal is not None:
-            self.journal.append(event, chapter=self.chapter, **fields)
+            write = self.journal.jot if looking else self.journal.append
+            write(event, chapter=self.chapter, **fields)
 
 
 def _since(begun: float) -> float:

@@ -47,8 +47,13 @@ def write_atomic(path: Path, content: str | bytes, *, mode: int | None = None) -
         raise cannot_write(path, error) from error
 
 
-def append_whole(path: Path, data: bytes) -> None:
+def append_whole(path: Path, data: bytes, *, force: bool = True) -> None:
     """Append bytes to a file and have them on the disk before returning.
+
+    Arguments:
+        path: the file.
+        data: the bytes.
+        force: have them on the disk itself; else in the system's hands, which outlives this process.
 
     Raises ``OSError``. What was written until then is taken back, as far as the disk lets it; nobody else may write
     meanwhile.
@@ -60,7 +65,8 @@ def append_whole(path: Path, data: bytes) -> None:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(number, rest) :]
-            os.fsync(number)
+            if force:
+                os.fsync(number)
         except OSError:
             with contextlib.suppress(OSError):  # to shorten a file needs no room
                 os.ftruncate(number, size)

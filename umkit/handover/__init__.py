@@ -2,20 +2,22 @@
 
 It tells the customer's administrator what was changed, from what to what, what was checked, what people attested, what
 is left to do, how to undo it and how to verify the record. See :mod:`umkit.handover.gather` for where it comes from.
+
+What makes it is large (templates, two languages' dates) and needed at a run's end only, so it is imported then.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from umkit.durable import write_atomic
 from umkit.errors import UmkitError
-from umkit.handover.compose import compose
-from umkit.handover.facts import RunFacts
-from umkit.handover.gather import gather
-from umkit.handover.html import as_html
-from umkit.handover.words import LANGUAGES
-from umkit.record import Record
+
+if TYPE_CHECKING:
+    from umkit.handover.document import Document
+    from umkit.record import Record
 
 #: The handover's name in the record.
 FILE = "handover.html"
@@ -45,21 +47,27 @@ def put_into(record: Record) -> None:
 
 def made(folder: Path, language: str | None = None) -> str:
     """The handover of a record as one self-contained HTML page; arguments as :func:`write`."""
-    facts = gather(folder)
-    return as_html(compose(facts, language or _language(facts)))
+    from umkit.handover.html import as_html
+
+    return as_html(_document(folder, language)[0])
 
 
 def made_pdf(folder: Path, language: str | None = None) -> bytes:
     """The handover of a record as a PDF; arguments as :func:`write`."""
-    from umkit.handover.pdf import as_pdf  # typst is large, and a run writes no PDF
+    from umkit.handover.pdf import as_pdf
+
+    return as_pdf(*_document(folder, language))
+
+
+def _document(folder: Path, language: str | None) -> tuple[Document, datetime]:
+    """The handover before it has a form, and when the run ended."""
+    from umkit.handover.compose import compose
+    from umkit.handover.gather import gather
+    from umkit.handover.words import LANGUAGES
 
     facts = gather(folder)
-    return as_pdf(compose(facts, language or _language(facts)), facts.ended)
-
-
-def _language(facts: RunFacts) -> str:
     wanted = facts.input("run", "language")
-    return wanted if wanted in LANGUAGES else LANGUAGES[0]
+    return compose(facts, language or (wanted if wanted in LANGUAGES else LANGUAGES[0])), facts.ended
 
 
-__all__ = ["FILE", "LANGUAGES", "compose", "gather", "made", "made_pdf", "put_into", "write"]
+__all__ = ["FILE", "made", "made_pdf", "put_into", "write"]

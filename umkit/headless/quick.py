@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 
-#: Compiles a grammar of several thousand rules at import, for JSON Schema formats (iri) that no notebook uses.
-SLOW = "rfc3987_syntax"
+#: What jsonschema imports for formats that no notebook uses: ``iri`` (compiles a grammar of several thousand rules) and
+#: ``duration`` (imports arrow).
+SLOW = ("rfc3987_syntax", "isoduration")
 
 
 def skip_slow_imports() -> None:
-    """Let ``jsonschema`` believe that the slow package is not installed.
+    """Let ``jsonschema`` believe that the slow packages are not installed.
 
     For a launcher only, before anything else is imported: it holds for the whole process. jsonschema then does not
-    check the formats ``iri`` and ``iri-reference``. A package that is imported already stays.
+    check the formats ``iri``, ``iri-reference`` and ``duration``. A package that is imported already stays.
     """
-    sys.modules.setdefault(SLOW, None)  # type: ignore[arg-type]  # None is how Python marks a module not to import
+    for name in SLOW:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None is how Python marks a module not to import
