@@ -31,7 +31,7 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
 
-from umkit import keys, proof, record, sealing, secrets, sshsig
+from umkit import dsse, keys, proof, record, sealing, secrets, sshsig
 from umkit.attestation import attest
 from umkit.customer import parse
 from umkit.durable import write_atomic
@@ -123,7 +123,7 @@ def test_the_statement_is_in_totos(sealed: Path) -> None:
 
 
 def test_the_encoding_is_the_specifications_own_example() -> None:
-    assert sealing.pae("http://example.com/HelloWorld", b"hello world") == (
+    assert dsse.pae("http://example.com/HelloWorld", b"hello world") == (
         b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
     )
 

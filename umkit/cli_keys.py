@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ from umkit.cli_options import JSON, command
 from umkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from umkit.keys import KeyFile
+    from umkit.keys import KeyFile, PublicKey, SigningKey
 
 KEYS = click.option(
     "--keys",
@@ -36,6 +38,48 @@ def add(main: click.Group) -> None:
     for name, function in (("new", _new), ("show", _show), ("list", _list)):
         group.command(name)(command(JSON(KEYS(function))))
     main.add_command(group)
+
+
+def opened(key: str | None, passphrase: str | None, keys_folder: Path | None) -> SigningKey:
+    """A private key that a command is to sign with.
+
+    Arguments:
+        key: its name or its file; the one that signs every run.
+        passphrase: a reference to where its passphrase is kept; else as the key says.
+        keys_folder: the folder of the keys.
+
+    Raises ``UsageError`` when there is none, ``SecretError`` when it cannot be opened.
+    """
+    from umkit import keys
+    from umkit.secrets import SecretReference
+
+    home = keys.folder(keys_folder)
+    found = keys.find(key, home) if key is not None else keys.configured(home)
+    if found is None:
+        raise UsageError(
+            "there is no key to sign with", where={"folder": str(home)}, next="make one, once: umkit keys new"
+        )
+    if passphrase:
+        found = replace(found, passphrase=SecretReference.parse(passphrase))
+    return found.open(interactive=sys.stdin.isatty())
+
+
+def known(public_keys: Sequence[Path], keys_folder: Path | None) -> list[PublicKey]:
+    """The public keys that were given, else those in the folder of the keys."""
+    from umkit import keys
+
+    return [keys.load_public(path) for path in public_keys] or keys.known(keys.folder(keys_folder))
+
+
+def trusted(public_keys: Sequence[Path], keys_folder: Path | None) -> list[PublicKey]:
+    """The public keys that were given, else those whose private ones are here.
+
+    To know whose key it is that signed a record is one thing, to run what it signed another: a customer's key that lies
+    in the folder for the former is not taken for the latter.
+    """
+    from umkit import keys
+
+    return [keys.load_public(path) for path in public_keys] or keys.own(keys.folder(keys_folder))
 
 
 @click.argument("name", metavar="[NAME]", default="signing")

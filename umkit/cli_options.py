@@ -25,6 +25,21 @@ RECORDS = click.option(
     type=click.Path(path_type=Path),
     help="Folder of the records.  [default: the customer file's run.records]",
 )
+#: For commands that work without a customer file.
+RECORDS_HERE = click.option(
+    "--records",
+    type=click.Path(path_type=Path),
+    default=Path("records"),
+    show_default=True,
+    help="Folder of the records.",
+)
+PLAN = click.option(
+    "--plan",
+    "planned",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Do exactly this plan, which umkit plan -o wrote; refuse when the state has moved since.",
+)
 JSON = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object on standard output, everything else on standard error."
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,21 +11,13 @@ import click
 
 from umkit import cli_keys
 from umkit.cli_keys import KEYS, PASSPHRASE
-from umkit.cli_options import JSON, command
+from umkit.cli_options import JSON, RECORDS_HERE, command
 
 if TYPE_CHECKING:
-    from umkit.keys import SigningKey
     from umkit.proof import Proof
     from umkit.record import RecordSummary
     from umkit.sealing import Signature
 
-_RECORDS = click.option(
-    "--records",
-    type=click.Path(path_type=Path),
-    default=Path("records"),
-    show_default=True,
-    help="Folder of the records.",
-)
 _RUN = click.argument("run", metavar="RUN")
 
 
@@ -46,7 +37,7 @@ def add(main: click.Group) -> None:
         "accept": _accept,
     }
     for name, function in commands.items():
-        group.command(name)(command(JSON(_RECORDS(function))))
+        group.command(name)(command(JSON(RECORDS_HERE(function))))
     main.add_command(group)
     cli_keys.add(main)
 
@@ -130,9 +121,9 @@ def _verify(
     Checks the signatures, the manifest, every file and the journal's chain, and names the file and the place for each
     problem. Exit status 0 when all is well, 1 when something is wrong.
     """
-    from umkit import keys, proof, record
+    from umkit import proof, record
 
-    known = [keys.load_public(path) for path in public_keys] or keys.known(keys.folder(keys_folder))
+    known = cli_keys.known(public_keys, keys_folder)
     folders = [proof.find(run, records) for run in runs]
     if not runs:
         folders = [run.folder.resolve() for run in record.listing(records) if not run.under_way]
@@ -222,7 +213,7 @@ def _put(
             seen=before.problems[0],
             next="find out why; where a crash cut off the signing, remove the signature file that is left over",
         )
-    opened = _opened(key, passphrase, keys_folder)
+    opened = cli_keys.opened(key, passphrase, keys_folder)
     path = sealing.sign(folder, opened, role=role, who=who)
     [made] = [signature for signature in sealing.signatures(folder) if signature.file == path.name]
     click.secho(f"{folder.parent.name}/{folder.name} signed: {made}", fg="green", err=True)
@@ -232,15 +223,6 @@ def _put(
         after = proof.examine(folder, [*trusted, opened.public], home=home)
         click.echo(json.dumps(after.as_dict(), ensure_ascii=False))
     return 0
-
-
-def _opened(key: str, passphrase: str | None, keys_folder: Path | None) -> SigningKey:
-    from umkit import keys
-    from umkit.secrets import SecretReference
-
-    reference = SecretReference.parse(passphrase) if passphrase else None
-    found = keys.find(key, keys.folder(keys_folder), passphrase=reference)
-    return found.open(interactive=sys.stdin.isatty())
 
 
 def _say(found: Proof) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from umkit.cli_options import CHAPTERS, JSON, PARAMETERS, RECORDS, VERBOSE, command, finish, load_customer
+from umkit.cli_options import CHAPTERS, JSON, PARAMETERS, PLAN, RECORDS, VERBOSE, command, finish, load_customer
 from umkit.errors import UsageError
 
 
@@ -52,13 +52,7 @@ def add(main: click.Group) -> None:
 
     @main.command()
     @click.argument("name", metavar="CUSTOMER")
-    @click.option(
-        "--plan",
-        "planned",
-        metavar="FILE",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="Do exactly this plan, which umkit plan -o wrote; refuse when the state has moved since.",
-    )
+    @PLAN
     @click.option(
         "--resume",
         metavar="RUN",

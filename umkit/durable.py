@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import glob
 import itertools
 import os
+import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from umkit.errors import RecordError
@@ -45,6 +49,43 @@ def write_atomic(path: Path, content: str | bytes, *, mode: int | None = None) -
         sync_folder(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write a folder with its files so that it is there as a whole or not at all.
+
+    What an earlier try left that was killed in the middle is taken away; so nobody else may write this folder
+    meanwhile.
+
+    Arguments:
+        folder: the folder; it does not exist, the one that it is to lie in does.
+        contents: a file's path in it, with ``/`` → what it holds.
+
+    Raises ``RecordError`` when it is there already, or the disk is full, read-only or gone; nothing is left then.
+    """
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}-{next(_numbers)}.tmp")
+    try:
+        try:
+            for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):
+                shutil.rmtree(left)
+            if folder.exists():  # an empty one would be replaced
+                raise FileExistsError(errno.EEXIST, "it is there already")
+            for name, data in contents.items():
+                path = draft / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            for inner in (draft, *(path for path in draft.rglob("*") if path.is_dir())):
+                sync_folder(inner)
+            _replace(draft, folder)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def append_whole(path: Path, data: bytes, *, force: bool = True) -> None:

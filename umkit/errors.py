@@ -2,6 +2,7 @@
 
 UmkitError
 ├── UsageError                    a call that cannot be understood
+│   ├── BundleError               a job bundle is not what it has to be; nothing was contacted
 │   ├── CustomerFileError         the customer file is not valid; lists every problem
 │   ├── HostNotNamed              a step's Windows host is not in the customer file
 │   └── SecretError               a secret's reference cannot be resolved
@@ -159,6 +160,10 @@ class CustomerFileError(UsageError):
     def as_dict(self) -> dict[str, Any]:
         """The error with every problem, as JSON-ready values."""
         return super().as_dict() | {"file": self.file, "problems": [vars(p) for p in self.problems]}
+
+
+class BundleError(UsageError):
+    """A job bundle is not what it has to be; nothing was contacted."""
 
 
 class HostNotNamed(UsageError):

@@ -44,6 +44,7 @@ HEAD = ("seq", "time", "event", "prev")
 EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "run-start": ("run", "customer", "mode", "kit", "chapters", "account", "workstation"),
+        "bundle": ("sha256", "signer", "key", "packed", "earlier"),
         "chapter-start": ("chapter",),
         "session": ("chapter", "endpoint", "url", "account", "protocol"),
         "pinned": ("chapter", "domain_controller"),

@@ -247,6 +247,13 @@ def known(home: Path) -> list[PublicKey]:
     return [load_public(path) for path in sorted(home.glob("*.pub.pem"))]
 
 
+def own(home: Path) -> list[PublicKey]:
+    """The public keys of the private ones that are here: those in a folder, and the one that signs every run."""
+    signing = configured(home)
+    files = [*listing(home), *([signing] if signing else [])]
+    return [load_public(path) for path in dict.fromkeys(key.public_path for key in files) if path.is_file()]
+
+
 def key_file(path: Path, *, passphrase: SecretReference | None = None) -> KeyFile:
     """A private key on the disk, with what its ``.json`` says of it.
 
@@ -282,14 +289,17 @@ def find(text: str, home: Path, *, passphrase: SecretReference | None = None) ->
     raise UsageError(f"there is no key {text}", where={"folder": str(home)}, next="see them: umkit keys list")
 
 
-def configured() -> KeyFile | None:
+def configured(home: Path | None = None) -> KeyFile | None:
     """The key that signs every run: ``UMKIT_SIGNING_KEY``, else the default one; ``None`` where there is neither.
+
+    Arguments:
+        home: the folder of the keys; see :func:`folder`.
 
     Raises ``UsageError`` when the key that ``UMKIT_SIGNING_KEY`` names is not there.
     """
     if named := os.environ.get(KEY_VARIABLE):
-        return find(named, folder(), passphrase=_given_passphrase())
-    path = folder() / f"{DEFAULT}.pem"
+        return find(named, folder(home), passphrase=_given_passphrase())
+    path = folder(home) / f"{DEFAULT}.pem"
     return key_file(path) if path.is_file() else None
 
 

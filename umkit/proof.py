@@ -6,15 +6,14 @@ record so that a receiver can do the same, with this kit or with OpenSSH alone.
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from umkit import attestation, record, sealing, sshsig
+from umkit.archive import packed
 from umkit.customer.explain import printable
 from umkit.durable import write_atomic
 from umkit.errors import RecordError, UsageError
@@ -22,8 +21,8 @@ from umkit.keys import PublicKey
 from umkit.record import RecordSummary
 from umkit.sealing import Signature
 
-#: The earliest time a zip file can hold: the same record gives the same bytes, whenever it is packed.
-_TIME = (1980, 1, 1, 0, 0, 0)
+#: What an export says to whoever opens it.
+README = "README.txt"
 
 
 @dataclass(frozen=True)
@@ -165,16 +164,27 @@ def export(folder: Path, output: Path) -> list[Signature]:
         raise RecordError(
             "a file of the record cannot be read", where={"record": str(folder)}, seen=error.strerror or str(error)
         ) from error
+    contents |= companions(home, proof.signatures)
+    write_atomic(output, packed(contents))
+    return list(proof.signatures)
+
+
+def companions(home: str, signatures: Sequence[Signature]) -> dict[str, bytes]:
+    """What lies beside a record in its export: the public keys, and how to check the record with them.
+
+    Arguments:
+        home: where the record lies in the export: ``CUSTOMER/RUN``.
+        signatures: the record's.
+    """
+    contents = {README: _readme(home, signatures).encode("utf-8")}
     lines = []
-    for signature in proof.signatures:
+    for signature in signatures:
         if signature.key is not None:
             contents[_public_name(signature)] = signature.key.pem.encode("ascii")
             lines.append(signature.key.allowed_signer(signature.role))
     if lines:
         contents["allowed_signers"] = "".join(lines).encode("ascii")
-    contents["README.txt"] = _readme(home, proof.signatures).encode("utf-8")
-    write_atomic(output, _zipped(contents))
-    return list(proof.signatures)
+    return contents
 
 
 def _matching(runs: Sequence[RecordSummary], text: str, *, whole: bool) -> list[RecordSummary]:
@@ -191,25 +201,13 @@ def _manifest(folder: Path) -> dict[str, Any]:
         return {}
     try:
         manifest = json.loads((folder / record.MANIFEST).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return manifest if isinstance(manifest, dict) else {}
 
 
 def _public_name(signature: Signature) -> str:
     return signature.file.replace("signature", "public-key", 1).removesuffix(".dsse.json") + ".pem"
-
-
-def _zipped(contents: dict[str, bytes]) -> bytes:
-    """A zip file of these contents; nothing in it depends on the time, the machine or a compressor's version."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
-        for name in sorted(contents):
-            entry = zipfile.ZipInfo(name, _TIME)
-            entry.create_system = 3  # Unix, whose permissions follow
-            entry.external_attr = 0o100644 << 16
-            file.writestr(entry, contents[name])
-    return buffer.getvalue()
 
 
 def _readme(home: str, signatures: Sequence[Signature]) -> str:

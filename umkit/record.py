@@ -45,6 +45,11 @@ BATCH = "UMKIT_BATCH"
 _RUN = re.compile(r"(\d{8}-\d{6})-[a-z]+(-\d+)?")
 
 
+def is_run(name: str) -> bool:
+    """Whether a name is one that a run's folder can have."""
+    return bool(_RUN.fullmatch(name))
+
+
 class Record:
     """The record of a run under way; made by :func:`create`.
 
@@ -179,7 +184,7 @@ def verify(folder: Path) -> list[Finding]:
         files = {str(path): (entry["sha256"], entry["size"]) for path, entry in listed.items()}
     except FileNotFoundError:
         return [Finding(f"{MANIFEST}: missing: the record is not sealed"), *journal]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return [Finding(f"{MANIFEST}: cannot be read ({type(error).__name__}): changed"), *journal]
     try:
         present = {path: (entry["sha256"], entry["size"]) for path, entry in _files(folder).items()}
@@ -236,7 +241,7 @@ def folders(home: Path, modes: Collection[str]) -> list[Path]:
     """
     found = []
     for folder in Path(home).glob("*"):
-        if _RUN.fullmatch(folder.name) and (folder / JOURNAL).is_file():
+        if is_run(folder.name) and (folder / JOURNAL).is_file():
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 with (folder / JOURNAL).open("rb") as file:
                     start = json.loads(file.readline())
@@ -255,7 +260,7 @@ def listing(records: Path, customer: str = "*") -> list[RecordSummary]:
     if not Path(records).is_dir():
         return []
     folders = [folder for folder in Path(records).glob(f"{customer}/*") if folder.is_dir()]
-    runs = [_summary(folder) for folder in folders if _RUN.fullmatch(folder.name)]
+    runs = [_summary(folder) for folder in folders if is_run(folder.name)]
     return sorted(runs, key=lambda run: (run.started, run.run, run.customer), reverse=True)
 
 

@@ -6,12 +6,11 @@ key's SSH signature of the manifest, which stock ``ssh-keygen`` verifies, and wh
 customer's acceptance is a further pair, ``signature-acceptance.*``; its statement names the files of the earlier
 signatures too, so that none of them can be exchanged or taken away behind its back.
 
-Sources: the DSSE specification (envelope, protocol 1.0), in-toto's Statement v1, OpenSSH's PROTOCOL.sshsig.
+Sources: :mod:`umkit.dsse` and :mod:`umkit.sshsig`.
 """
 
 from __future__ import annotations
 
-import base64
 import errno
 import hashlib
 import itertools
@@ -24,16 +23,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from umkit import sshsig
+from umkit import dsse, sshsig
 from umkit.customer.explain import printable
 from umkit.durable import write_atomic
 from umkit.errors import RecordError, UmkitError, UsageError
 from umkit.journal import read
 from umkit.keys import PublicKey, SigningKey, configured
 
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:umkit:record:v1"
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
 CONSULTANT = "consultant"
 ACCEPTANCE = "acceptance"
 
@@ -121,11 +118,10 @@ def sign(folder: Path, key: SigningKey, *, role: str = CONSULTANT, who: str = ""
     path = folder / _free_name(role, {entry.file for entry in earlier})
     at = (now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     signer = {"role": role, "who": who.strip() or key.who, "at": at}
-    payload = _json(_statement(folder, subjects, signer))
+    envelope = dsse.sign(_statement(folder, subjects, signer), key)
     # the envelope comes last: whoever finds it finds a whole signature
     write_atomic(folder / _ssh_name(path.name), str(sshsig.sign(_bytes(folder, _MANIFEST), key.private)))
-    envelope = _envelope(payload, key.public.fingerprint, key.private.sign(pae(PAYLOAD_TYPE, payload)))
-    write_atomic(path, envelope)
+    write_atomic(path, bytes(envelope))
     return path
 
 
@@ -191,19 +187,13 @@ def check(folder: Path, keys: Sequence[PublicKey] = (), *, required: bool = Fals
     return made, found
 
 
-def pae(payload_type: str, payload: bytes) -> bytes:
-    """What a DSSE signature is made over: its pre-authentication encoding."""
-    kind = payload_type.encode("utf-8")
-    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
-
-
 def _examine(folder: Path, name: str, keys: tuple[PublicKey, ...]) -> tuple[Signature, list[str]]:
     """One signature and what is wrong with it."""
     role = ACCEPTANCE if ACCEPTANCE in name else CONSULTANT
     try:
         data = _bytes(folder, name)
-        payload, keyid, raw = _opened(data)
-        statement = json.loads(payload)
+        envelope = dsse.parse(data)
+        statement = json.loads(envelope.payload)
         signer = statement["predicate"]["signer"]
         who, at, said = (printable(str(signer[name])) for name in ("who", "at", "role"))  # anybody may have written it
         subjects = {str(entry["name"]): str(entry["digest"]["sha256"]) for entry in statement["subject"]}
@@ -212,20 +202,20 @@ def _examine(folder: Path, name: str, keys: tuple[PublicKey, ...]) -> tuple[Sign
         nothing = Signature(name, role, "", "", None, valid=False, known=False, statement={})
         return nothing, [f"{name}: cannot be read ({type(error).__name__}): changed", *_brought(folder, name)[1]]
     found = []
-    if _envelope(payload, keyid, raw) != data:
+    if bytes(envelope) != data:
         found.append(f"{name}: not as the kit writes it: changed")
     brought, problems = _brought(folder, name)
     found += problems
     candidates = [*keys, *([brought] if brought else [])]
-    key = next((key for key in candidates if key.verifies(raw, pae(PAYLOAD_TYPE, payload))), None)
+    key = next((key for key in candidates if envelope.is_signed_by(key)), None)
     if key is None:
         unknown = "" if brought else ", or made with a key that is not known"
         found.append(f"{name}: the signature does not hold: changed{unknown}")
-    elif key.fingerprint != keyid:
+    elif key.fingerprint != envelope.keyid:
         found.append(f"{name}: names another key than the one that signed it: changed")
     if key and brought and key != brought:
         found.append(f"{_ssh_name(name)}: made with another key than {name}: changed")
-    if types != (STATEMENT_TYPE, PREDICATE_TYPE) or said != role or _MANIFEST not in subjects:
+    if types != (dsse.STATEMENT_TYPE, PREDICATE_TYPE) or said != role or _MANIFEST not in subjects:
         found.append(f"{name}: is no signature of a record as {role}: changed or renamed")
     for subject, digest in sorted(subjects.items()):
         found += _differs(folder, subject, digest, name)
@@ -286,7 +276,7 @@ def _statement(folder: Path, subjects: Sequence[str], signer: Mapping[str, str])
         where = {"file": str(folder / _MANIFEST)}
         raise RecordError("the manifest cannot be read", where=where, seen=type(error).__name__) from error
     return {
-        "_type": STATEMENT_TYPE,
+        "_type": dsse.STATEMENT_TYPE,
         "subject": [
             {"name": name, "digest": {"sha256": _sha256(folder, name)}, "annotations": run} for name in subjects
         ],
@@ -303,24 +293,6 @@ def _statement(folder: Path, subjects: Sequence[str], signer: Mapping[str, str])
     }
 
 
-def _envelope(payload: bytes, keyid: str, signature: bytes) -> bytes:
-    entry = {"keyid": keyid, "sig": base64.b64encode(signature).decode("ascii")}
-    envelope = {
-        "payload": base64.b64encode(payload).decode("ascii"),
-        "payloadType": PAYLOAD_TYPE,
-        "signatures": [entry],
-    }
-    return json.dumps(envelope, indent=1).encode("ascii") + b"\n"
-
-
-def _opened(data: bytes) -> tuple[bytes, str, bytes]:
-    """Payload, key id and signature of an envelope; the caller compares what they make with what was there."""
-    envelope = json.loads(data)
-    [entry] = envelope["signatures"]
-    payload = base64.b64decode(envelope["payload"], validate=True)
-    return payload, str(entry["keyid"]), base64.b64decode(entry["sig"], validate=True)
-
-
 def _envelopes(folder: Path) -> list[str]:
     names = [path.name for path in folder.glob(f"signature*{_ENDING}") if path.is_file()]
     return sorted(filter(_ENVELOPE.fullmatch, names), key=lambda name: (len(name), name))
@@ -335,10 +307,6 @@ def _free_name(role: str, taken: set[str]) -> str:
 
 def _ssh_name(envelope: str) -> str:
     return envelope.removesuffix(_ENDING) + _SSH_ENDING
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
 def _sha256(folder: Path, name: str) -> str:

@@ -92,11 +92,16 @@ def read(path: Path) -> Source:
     return read_bytes(raw)
 
 
-def read_bytes(raw: bytes) -> Source:
-    """As :func:`read`, from what stands in the file, or is to stand there."""
+def read_bytes(raw: bytes, *, largest: int = LARGEST) -> Source:
+    """As :func:`read`, from what stands in the file, or is to stand there.
+
+    Arguments:
+        raw: the bytes.
+        largest: how many there may be.
+    """
     source = Source()
-    if len(raw) > LARGEST:
-        source.wrong("is too large for a customer file", allowed=f"at most {LARGEST // 1024} KiB")
+    if len(raw) > largest:
+        source.wrong("is too large for a customer file", allowed=f"at most {largest // 1024} KiB")
         return source
     try:
         text = raw.decode("utf-8-sig")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from umkit.headless.run import run
 
 if TYPE_CHECKING:
     from umkit.customer import CustomerFile
+    from umkit.record import Record
 
 
 def keep(summary: RunSummary, path: Path) -> None:
@@ -36,28 +37,15 @@ def keep(summary: RunSummary, path: Path) -> None:
         raise UsageError(f"{path} cannot be written", seen=error.strerror or type(error).__name__) from error
 
 
-def apply(
-    inputs: CustomerFile,
-    path: Path,
-    *,
-    chapters: Sequence[str] = (),
-    records: Path | None = None,
-    runbooks: Path | None = None,
-    progress: Silence | None = None,
-    lab: Mapping[str, Any] | None = None,
-) -> RunSummary:
-    """Apply what a plan file says.
-
-    All its chapters are planned anew first, in a record of their own; where anything differs from the file, nothing is
-    sent. During the apply each chapter compares once more, before each step sends anything.
+def usable(path: Path, inputs: CustomerFile, chapters: Sequence[str] = ()) -> planfile.PlanFile:
+    """A plan file that may be applied to a customer, as a whole.
 
     Arguments:
-        inputs: the customer file, with the values that the plan was made with.
         path: the plan file.
+        inputs: the customer file, with the values that the plan was made with.
         chapters: must be those of the plan, or none.
-        records, runbooks, progress, lab: as :func:`umkit.headless.run`.
 
-    Raises ``UsageError`` when the plan is not for this, ``Blocked`` naming every property that has moved since.
+    Raises ``UsageError`` when the plan is not for this.
     """
     plan = planfile.usable(path, inputs.customer.name, inputs.dump())
     numbers = {name.partition("-")[0] for name in plan.chapters}
@@ -68,6 +56,34 @@ def apply(
             expected=", ".join(plan.chapters),
             next="plan these chapters alone, and apply that plan",
         )
+    return plan
+
+
+def apply(
+    inputs: CustomerFile,
+    path: Path,
+    *,
+    chapters: Sequence[str] = (),
+    records: Path | None = None,
+    runbooks: Path | None = None,
+    progress: Silence | None = None,
+    lab: Mapping[str, Any] | None = None,
+    begun: Callable[[Record], None] | None = None,
+) -> RunSummary:
+    """Apply what a plan file says.
+
+    All its chapters are planned anew first, in a record of their own; where anything differs from the file, nothing is
+    sent. During the apply each chapter compares once more, before each step sends anything.
+
+    Arguments:
+        inputs: the customer file, with the values that the plan was made with.
+        path: the plan file.
+        chapters: must be those of the plan, or none.
+        records, runbooks, progress, lab, begun: as :func:`umkit.headless.run`.
+
+    Raises ``UsageError`` when the plan is not for this, ``Blocked`` naming every property that has moved since.
+    """
+    plan = usable(path, inputs, chapters)
 
     def go(mode: str, held: Path | None = None) -> RunSummary:
         return run(
@@ -79,6 +95,7 @@ def apply(
             progress=progress,
             lab=lab,
             plan=held,
+            begun=begun,
         )
 
     again = go("plan")

@@ -10,7 +10,7 @@ import ast
 import contextlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ def run(
     deadline: float | None = None,
     plan: Path | None = None,
     resume: str | None = None,
+    begun: Callable[[Record], None] | None = None,
 ) -> RunSummary:
     """Run a customer's chapters without a person, and keep and seal the record.
 
@@ -59,6 +60,7 @@ def run(
         deadline: seconds for one cell; the customer file's ``run.cell_deadline``.
         plan: a plan file that an apply is held to (see :mod:`umkit.headless.planned`).
         resume: the run that this one goes on with, for the journal (see :mod:`umkit.headless.resumed`).
+        begun: is given the record before the first chapter runs, to write down in it where the run comes from.
 
     Returns the summary; a chapter that failed is told there, and so is a run that was ``stopped`` by Ctrl-C or SIGTERM:
     its record is closed and sealed, and its result ``failed`` or worse.
@@ -84,6 +86,8 @@ def run(
         chapters=[chapter.name for chapter in chosen],
         given=_given(inputs),
     ) as kept:
+        if begun is not None:
+            begun(kept)
         going = _Run(inputs, kept, progress or Silence(), lab, deadline or inputs.run.cell_deadline)
         if plan is not None:
             going.hold_to(plan)
@@ -102,6 +106,11 @@ def folder(name: str) -> Path:
         if candidate.is_dir():
             return candidate
     raise UsageError(f"there is no folder {name}", seen=str(Path.cwd()), next=f"change to the folder that holds {name}")
+
+
+def notebooks(runbooks: Path, chapters: Sequence[str], inputs: CustomerFile) -> list[Path]:
+    """The notebooks that a run of these chapters executes, in their order; see :func:`run`."""
+    return [chapter.path for chapter in _chosen(runbooks, chapters, inputs)]
 
 
 def values_for(notebook: Path, inputs: CustomerFile, mode: str) -> dict[str, Any]:
