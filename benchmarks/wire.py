@@ -1,81 +1,55 @@
-"""Requests and time of a run, against a bare pypsrp script with the same cmdlets.
+"""Requests and time of one run, against a bare pypsrp script that sends the same cmdlets.
 
-    python benchmarks/wire.py [--rounds 5] [--json FILE]
+Two fresh labs, in processes of their own. In the first all chapters are applied headless, and the lab notes every
+command it receives; then they are applied once more, when there is nothing to do. In the second a bare script (stock
+pypsrp, one pool an endpoint, nothing written down, nothing compared) sends the same commands in the same order, and
+closes each pipeline as PowerShell does. The labs count the requests, opening and closing included.
 
-Each round starts two fresh labs in processes of their own. In the first, the first three chapters are applied headless,
-and the lab notes every command it receives. In the second, a bare script (stock pypsrp, one pool an endpoint, nothing
-written down, nothing compared) sends the same commands in the same order. Requests are counted by the labs, opening and
-closing included; time is the seconds spent on the wire: for the run the sum of its journal's command times, for the
-script its loop. The two alternate, medians are shown, and what counts is the ratio: absolute times are the machine's.
+A second apply only looks. One look needs a file on the server for a moment: SecEdit writes what a user right is to a
+file, which is read and removed; the journal calls these two commands changing, as they are.
+
+``left open`` is what the script would send if it did not close its pipelines; they would stay on the server then.
+Time on the wire is the sum of the journal's command times for the run, and its loop for the script.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import stage
+from pypsrp.exceptions import WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
-from umkit.customer import find, load
-from umkit.headless import folder, run
+from umkit.customer import load
+from umkit.headless import run
 from umkit.journal import read
 
-#: Chapters that send Exchange cmdlets only: a bare script can send the same.
-CHAPTERS = ("00-start", "01-forwarding-emails", "02-message-formats")
+
+def our_run(organisation: str, described: dict[str, Any], records: Path) -> dict[str, float]:
+    """Apply all chapters, then once more: requests, seconds on the wire, and what the second one changed."""
+    customer = load(stage.ORGANISATIONS[organisation])
+    counts = [0]
+    journals = []
+    for _ in range(2):
+        summary = run(customer, "apply", records=records, runbooks=stage.RUNBOOKS, lab=described)
+        counts.append(stage.requests_of(described))
+        journals.append(read(summary.record / "journal.jsonl"))
+    wire = sum(event["seconds"] for event in journals[0] if event["event"] == "outcome")
+    again = [event for event in journals[1] if event["event"] == "intent" and event["mutating"]]
+    return {"ours": counts[1], "second": counts[2] - counts[1], "changing again": len(again), "our wire": wire}
 
 
-@contextmanager
-def lab(trace: Path) -> Iterator[dict[str, Any]]:
-    """A lab in a process of its own, so that its work is not counted as ours."""
-    command = [sys.executable, "-m", "umkit", "lab", "--json", "--trace", str(trace)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.terminate()
-
-
-def requests_of(described: dict[str, Any]) -> int:
-    """HTTP requests that a lab received so far."""
-    with urllib.request.urlopen(described["control"] + "requests") as answer:
-        return int(json.load(answer)["requests"])
-
-
-def our_run(described: dict[str, Any], records: Path) -> tuple[int, float, float]:
-    """Apply the chapters: requests, seconds on the wire, seconds in all."""
-    begun = time.perf_counter()
-    customer = load(find("lab", folder("parameters")))
-    summary = run(customer, "apply", chapters=CHAPTERS, records=records, lab=described)
-    whole = time.perf_counter() - begun
-    assert summary.exit_code == 0, summary
-    wire = sum(
-        event["seconds"] for event in read(Path(summary.record) / "journal.jsonl") if event["event"] == "outcome"
-    )
-    return requests_of(described), wire, whole
-
-
-def bare_script(described: dict[str, Any], trace: Path) -> tuple[int, float]:
-    """Send the commands of a trace with stock pypsrp: requests and seconds."""
-    lines = [json.loads(line) for line in trace.read_text("utf-8").splitlines()]
-    endpoints = {"Microsoft.Exchange": described["exchange"]}
+def bare_script(described: dict[str, Any], lines: list[dict[str, Any]]) -> dict[str, float]:
+    """Send the commands of a trace with stock pypsrp: requests and seconds; what a server refuses, it refuses."""
     pools: dict[str, RunspacePool] = {}
     begun = time.perf_counter()
     for line in lines:
-        url = endpoints.get(line["endpoint"]) or described["hosts"][line["host"]]
+        url = described["exchange"] if line["endpoint"] == "Microsoft.Exchange" else described["hosts"][line["host"]]
         if url not in pools:
             address, path = url.removeprefix("http://").split("/", 1)
             host, port = address.rsplit(":", 1)
@@ -88,57 +62,56 @@ def bare_script(described: dict[str, Any], trace: Path) -> tuple[int, float]:
                 ps.add_cmdlet(command["name"])
                 for name, value in command["parameters"].items():
                     ps.add_parameter(name, value)
-            ps.invoke()
+            try:
+                ps.invoke()
+            except WSManFaultError:
+                raise
+            except Exception:
+                pass
     for pool in pools.values():
         pool.close()
-    return requests_of(described), time.perf_counter() - begun
+    seconds = time.perf_counter() - begun
+    return {"bare": stage.requests_of(described), "bare wire": seconds, "bare left open": len(lines)}
 
 
-def main() -> None:
-    """Measure, print a table, and write JSON where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    rows = []
-    for number in range(options.rounds):
-        with tempfile.TemporaryDirectory() as temporary:
-            trace = Path(temporary) / "trace.jsonl"
-            with lab(trace) as described:
-                ours, wire, whole = our_run(described, Path(temporary) / "records")
-            with lab(Path(temporary) / "other.jsonl") as described:
-                bare, seconds = bare_script(described, trace)
-            commands = len(trace.read_text("utf-8").splitlines())
-        rows.append(
-            {
-                "commands": commands,
-                "run requests": ours,
-                "bare requests": bare,
-                "run wire s": wire,
-                "bare wire s": seconds,
-                "run whole s": whole,
-            }
-        )
-        print(f"round {number + 1}: {rows[-1]}", file=sys.stderr)
-    middle = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
-    print(f"{'':<34}{'run':>10}{'bare':>10}{'ratio':>8}")
-    print(f"{'commands':<34}{middle['commands']:>10.0f}{middle['commands']:>10.0f}{1:>8.2f}")
-    for label, run_key, bare_key in (
-        ("HTTP requests", "run requests", "bare requests"),
-        ("seconds on the wire", "run wire s", "bare wire s"),
-    ):
-        ratio = statistics.median(row[run_key] / row[bare_key] for row in rows)
-        print(f"{label:<34}{middle[run_key]:>10.2f}{middle[bare_key]:>10.2f}{ratio:>8.2f}")
-    print(f"{'seconds in all, kernels included':<34}{middle['run whole s']:>10.2f}")
-    if options.json:
-        made = {
-            "when": datetime.now().astimezone().isoformat(),
-            "processors": os.cpu_count(),
-            "rounds": rows,
-            "median": middle,
-        }
-        options.json.write_text(json.dumps(made, indent=1), "utf-8")
+def measured(organisation: str) -> dict[str, float]:
+    """One round."""
+    with tempfile.TemporaryDirectory() as temporary:
+        trace = Path(temporary) / "trace.jsonl"
+        with stage.lab(organisation, trace) as described:
+            ours = our_run(organisation, described, Path(temporary) / "records")
+        lines = [json.loads(line) for line in trace.read_text("utf-8").splitlines()]
+        with stage.lab(organisation) as described:
+            bare = bare_script(described, lines[: _commands_of_first(lines, temporary)])
+    bare["bare left open"] = bare["bare"] - bare["bare left open"]
+    return ours | bare
 
 
-if __name__ == "__main__":
-    main()
+def _commands_of_first(lines: list[dict[str, Any]], temporary: str) -> int:
+    """How many of the trace's commands the first run sent: as many as its journal says."""
+    first = min(Path(temporary).glob("records/*/*-apply*/journal.jsonl"), key=lambda path: (len(str(path)), path))
+    return sum(1 for event in read(first) if event["event"] == "intent")
+
+
+def _again(rows: list[dict[str, float]]) -> dict[str, float]:
+    return stage.spread([row["changing again"] for row in rows])
+
+
+def part(rounds: int) -> dict[str, Any]:
+    """Measure, print a table, and give the figures."""
+    made = {}
+    for organisation in stage.ORGANISATIONS:
+        rows = stage.repeated(rounds, lambda: measured(organisation), f"wire, {organisation}")  # noqa: B023
+        print(stage.head(f"One full apply of {organisation}, all chapters"))
+        for label, value, bound in (
+            ("HTTP requests of the run", stage.spread([row["ours"] for row in rows]), ""),
+            ("… of a bare script that closes its pipelines", stage.spread([row["bare"] for row in rows]), ""),
+            ("  ratio", stage.ratio(rows, "ours", "bare"), "≤ 1.15"),
+            ("  ratio to a script that leaves its pipelines open", stage.ratio(rows, "ours", "bare left open"), ""),
+            ("seconds on the wire, ratio to the bare script", stage.ratio(rows, "our wire", "bare wire"), ""),
+            ("HTTP requests of a second apply", stage.spread([row["second"] for row in rows]), ""),
+            ("… changing ones: SecEdit's export of a user right, and its removal", _again(rows), "2"),
+        ):
+            print(stage.line(label, value, bound))
+        made[organisation] = rows
+    return made
