@@ -24,9 +24,10 @@ import stage
 from umkit.headless.run import ON_DEMAND
 
 _ONE_PROCESS = """
-import pathlib, sys, papermill, yaml
+import pathlib, sys, papermill
+from papermill.iorw import read_yaml_file
 out, parameters, *notebooks = sys.argv[1:]
-values = {**yaml.safe_load(pathlib.Path(parameters).read_text("utf-8")), "mode": "verify"}
+values = {**read_yaml_file(parameters), "mode": "verify"}
 for notebook in notebooks:
     papermill.execute_notebook(notebook, f"{out}/{pathlib.Path(notebook).name}", values, progress_bar=False)
 """
