@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,9 +26,11 @@ from umkit.batch import Batch, Job, JobEnd, Stop, find
 from umkit.batch.job import worst_exit
 from umkit.errors import RecordError, UsageError
 from umkit.journal import read, verify
+from umkit.lab import Lab
 from umkit.lock import CustomerLock
 
-LAB = Path(__file__).resolve().parents[1] / "parameters" / "lab.yaml"
+ROOT = Path(__file__).resolve().parents[1]
+LAB = ROOT / "parameters" / "lab.yaml"
 #: Waits until the test lets it go on, and says where it is.
 HOLD = """\
 import time
@@ -302,6 +305,60 @@ def test_a_customer_that_somebody_works_on_is_refused(office: Office) -> None:
     assert answer.status == 1
     assert "another run works on busy" in answer.summary["customers"][0]["error"]["what"]
     assert office.runs("busy") == []
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    """Two customers' plans as single runs, then as one batch that knows nothing of these: each one's two records."""
+    folder = tmp_path_factory.mktemp("twice")
+    office = Office(folder)
+    names = [office.customer("a"), office.customer("b")]
+    chapters = ["--chapter", "00", "--chapter", "01", "--chapter", "02"]
+    shutil.copytree(ROOT / "runbooks", folder / "runbooks", dirs_exist_ok=True)
+    with Lab() as lab:
+        env = {**os.environ, "UMKIT_LAB": json.dumps(lab.describe())}
+        for verb in (["plan", "a"], ["plan", "b"], ["batch", "a", "b", "--verb", "plan", "--records", "others"]):
+            command = [sys.executable, "-m", "umkit", *verb, *chapters]
+            done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+            assert done.returncode == 3, done.stderr
+    return {name: [*folder.glob(f"records/{name}/*-plan"), *folder.glob(f"others/{name}/*-plan")] for name in names}
+
+
+#: What differs between two runs of the same: times, and names made from them.
+_OWN = {"time", "seq", "prev", "run", "batch", "seconds", "id", "intent"}
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_a_record_of_a_batch_is_step_for_step_that_of_a_single_run(twice: dict[str, list[Path]], name: str) -> None:
+    single, batch = (
+        [{key: value for key, value in event.items() if key not in _OWN} for event in read(folder / "journal.jsonl")]
+        for folder in twice[name]
+    )
+    assert single == batch
+    assert len([event for event in single if event["event"] == "step"]) > 10
+    assert [path.relative_to(twice[name][0]) for path in sorted(twice[name][0].rglob("*"))] == [
+        path.relative_to(twice[name][1]) for path in sorted(twice[name][1].rglob("*"))
+    ]
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_its_notebooks_show_the_same(twice: dict[str, list[Path]], name: str) -> None:
+    single, batch = (
+        {
+            path.name: [
+                [
+                    cell["source"],
+                    cell.get("execution_count"),
+                    re.sub(r"\b\d+(\.\d+)? m?s\b", "", str(cell.get("outputs"))),
+                ]
+                for cell in json.loads(path.read_text("utf-8"))["cells"]
+            ]
+            for path in folder.glob("notebooks/*.ipynb")
+        }
+        for folder in twice[name]
+    )
+    assert single == batch
+    assert len(single) == 3
 
 
 def test_one_process_at_a_time_works_on_a_batch(tmp_path: Path) -> None:
