@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -13,6 +14,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +251,39 @@ def test_a_killed_run_does_not_keep_the_others_from_ending(office: Office) -> No
     answer = office.batch("--resume", answer.summary["batch"][len("batch-") :])
     assert (answer.status, set(answer.states.values())) == (0, {"done"})
     assert [len(office.runs(name)) for name in "abc"] == [1 + (name == died) for name in "abc"]
+
+
+@pytest.mark.parametrize("victim", ["job", "parent"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_at_a_random_moment_nothing_is_lost(office: Office, victim: str, seed: int) -> None:
+    """The moment is a line in the journal of a run, chosen by the seed."""
+    choice = random.Random(f"{victim} {seed}")
+    steps = [f"step('A-{number}'); time.sleep(0.01)" for number in range(12)]
+    office.bench.chapter("00-start", "import time", *steps, "end()")
+    names = [office.customer(name) for name in "abc"]
+    name, lines = choice.choice(names), choice.randrange(1, 13)
+    process = office.start(*names, "--jobs", "2", "--verb", "apply")
+    journals = office.records / name
+    while not any(path.read_bytes().count(b"\n") >= lines for path in journals.glob("*/journal.jsonl")):
+        assert process.poll() is None, process.communicate()
+    jobs = _children(process)
+    (choice.choice(jobs) if victim == "job" and jobs else process).kill()
+    process.communicate()
+    psutil.wait_procs(jobs, timeout=60)
+    batch = find(office.records, "")
+
+    answer = office.batch("--resume", batch.name)
+    if answer.summary:  # else all had come to their end before the blow
+        assert (answer.status, answer.results) == (0, dict.fromkeys(names, "ok"))
+    assert verify(batch / "journal.jsonl") == []
+    for name in names:
+        runs = sorted(office.runs(name), key=lambda run: run.started)
+        assert runs[-1].result == "ok"
+        for run in runs:
+            found = record.verify(run.folder)
+            assert not found or (not run.sealed and "is not sealed" in found[0]), found
+        times = [[event["time"] for event in read(run.folder / "journal.jsonl")] for run in runs]
+        assert all(before[-1] <= after[0] for before, after in pairwise(times)), "two runs at once"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
