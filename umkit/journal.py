@@ -65,7 +65,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "run-end": ("result",),
         "found": ("chapter", "step", "about", "found", "differences"),
         "planned": ("chapter", "step", "object", "verb", "needs", "why", "rows", "commands"),
-        "left": ("chapter", "step", "object", "values"),
+        "left": ("chapter", "step", "object", "values", "besides"),
         "rollback": ("of", "sha256", "dry_run"),
         "resume": ("of",),
         "reconciled": ("commands", "unread"),
