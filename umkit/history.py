@@ -18,7 +18,7 @@ from umkit import proof, record
 from umkit.command import Command
 from umkit.customer import LAB, CustomerFile
 from umkit.errors import RecordError, UsageError
-from umkit.journal import read
+from umkit.journal import read, select
 from umkit.resource import Done, Property, Resource, Verb
 from umkit.windows.services import moment
 
@@ -242,7 +242,7 @@ def events_of(folder: Path) -> list[dict[str, Any]]:
 
 def _session(folder: Path) -> list[dict[str, Any]]:
     try:
-        return [event for event in read(folder / record.JOURNAL) if event["event"] == "session"]
+        return select(folder / record.JOURNAL, ("session",))
     except RecordError:
         return []
 
