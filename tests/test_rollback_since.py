@@ -100,6 +100,15 @@ def test_another_object_of_the_name_is_not_the_runs(place: Place) -> None:
     assert place.names("RemoteDomain") == {"Default", "fax"}
 
 
+def test_an_object_that_the_run_made_anew_is_one_that_it_made(place: Place) -> None:
+    place.somebody("New-RemoteDomain", Name="sms", DomainName="old.alleo.intern")
+    place.go("apply", "02")  # which removes it and makes it again, for another domain
+    place.somebody("Set-RemoteDomain", Identity="sms", LineWrapSize=77)
+    found = steps(place.back())
+    assert "LineWrapSize: then Unlimited, now 77" in texts(found["remote domain sms"])
+    assert place.one("RemoteDomain", "sms")["DomainName"] == "sms.alleo.intern"
+
+
 def rewritten(folder: Path, edit: Callable[[dict[str, Any]], None]) -> None:
     """Let a journal be as another kit wrote it, or somebody who sealed it anew."""
     journal = folder / record.JOURNAL
