@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from in_process import without_kernels
 
-from umkit import customer
+from umkit import customer, record
 from umkit.command import Command
 from umkit.customer import CustomerFile
 from umkit.headless import RunSummary, run
@@ -115,6 +115,15 @@ def texts(step: dict[str, Any]) -> str:
     return "; ".join(finding["text"] for finding in step.get("findings", ()))
 
 
+def broken_off(folder: Path, *, after_mutations: int) -> None:
+    """Let a record look as if its run was killed right after a changing command was announced."""
+    journal = folder / record.JOURNAL
+    lines = journal.read_bytes().splitlines(keepends=True)
+    announced = [number for number, line in enumerate(lines) if json.loads(line).get("mutating")]
+    journal.write_bytes(b"".join(lines[: announced[after_mutations - 1] + 1]))
+    (folder / record.MANIFEST).unlink()
+
+
 def _flatten(value: Any, path: str, into: dict[str, Any]) -> None:
     if isinstance(value, dict):
         for name, item in value.items():
@@ -130,4 +139,4 @@ def _flatten(value: Any, path: str, into: dict[str, Any]) -> None:
         into[path] = value
 
 
-__all__: Sequence[str] = ("LAB", "ROOT", "Place", "changed", "inputs", "steps", "texts")
+__all__: Sequence[str] = ("LAB", "ROOT", "Place", "broken_off", "changed", "inputs", "steps", "texts")

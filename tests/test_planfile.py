@@ -12,10 +12,11 @@ from click.testing import CliRunner
 from in_process import without_kernels
 from taking_back import ROOT, Place, inputs
 
-from umkit import cli, planfile, record
+from umkit import __version__, cli, planfile, record
 from umkit.errors import Blocked, StepError, UsageError
 from umkit.headless import RunSummary
 from umkit.headless.planned import apply, keep
+from umkit.headless.progress import Silence
 from umkit.lab import Lab
 
 
@@ -118,6 +119,52 @@ def test_another_customers_plan_or_other_values_are_refused(place: Place) -> Non
         apply(other, path, chapters=["02"], records=place.records, lab=place.lab.describe())
 
 
+def from_kit(path: Path, version: Any) -> None:
+    """Let a plan file say that another version of the kit wrote it."""
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"kit": version}), "utf-8")
+
+
+MENDED = __version__.rpartition(".")[0] + ".99"
+
+
+@pytest.mark.parametrize("version", ["0.99.0", "99.1.0", "0", "unknown", ""])
+def test_a_plan_of_another_version_is_refused_before_anything_is_asked(place: Place, version: str) -> None:
+    path = planned(place, "02")
+    from_kit(path, version)
+    since = len(place.trace.read_bytes())
+    with pytest.raises(UsageError, match="made by another version of the kit") as refused:
+        applied(place, path)
+    assert refused.value.seen == f"umkit {version}"
+    assert len(place.trace.read_bytes()) == since
+    from_kit(path, None)
+    with pytest.raises(UsageError, match="is no plan file"):
+        applied(place, path)
+
+
+def test_a_plan_of_a_version_that_mends_only_is_applied_and_that_is_said(place: Place) -> None:
+    class Listening(Silence):
+        def __init__(self) -> None:
+            self.said: list[str] = []
+
+        def remark(self, text: str) -> None:
+            self.said.append(text)
+
+    path = planned(place, "02")
+    from_kit(path, MENDED)
+    listening = Listening()
+    options = {"records": place.records, "runbooks": ROOT / "runbooks", "lab": place.lab.describe()}
+    place.somebody("New-RemoteDomain", Name="fax", DomainName="fax.alleo.intern")
+    with without_kernels(), pytest.raises(Blocked) as refused:
+        apply(place.inputs, path, progress=listening, **options)
+    assert f"(the plan was made by umkit {MENDED}, this is umkit {__version__})" in refused.value.next
+    place.somebody("Remove-RemoteDomain", Identity="fax", Confirm=False)
+    with without_kernels():
+        done = apply(place.inputs, path, progress=listening, **options)
+    assert done.result == "changed"
+    assert listening.said == [f"the plan was made by umkit {MENDED}, this is umkit {__version__}"] * 2
+    assert json.loads((done.record / planfile.FILE).read_bytes())["kit"] == MENDED, "the record tells it"
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"customer": 1}', "null", "\0"])
 def test_what_is_no_plan_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"
@@ -156,10 +203,18 @@ def test_the_command_line(place: Place, monkeypatch: pytest.MonkeyPatch) -> None
     assert CliRunner().invoke(cli.main, ["verify", "lab", *options]).exit_code == 0
 
 
-@pytest.mark.parametrize("change", [{"chapters": [1]}, {"steps": [{"object": ["a"]}]}])
+@pytest.mark.parametrize("change", [{"chapters": [1]}, {"steps": [{"object": ["a"]}]}, {"kit": 1}])
 def test_names_that_are_none_are_no_plan(tmp_path: Path, change: dict[str, Any]) -> None:
     step = {"chapter": "c", "step": "s", "object": "o", "verb": "", "needs": "", "why": "", "rows": [], "commands": []}
-    plan: dict[str, Any] = {"customer": "c", "run": "r", "mode": "plan", "inputs": "", "chapters": ["c"], "broken": []}
+    plan: dict[str, Any] = {
+        "kit": __version__,
+        "customer": "c",
+        "run": "r",
+        "mode": "plan",
+        "inputs": "",
+        "chapters": ["c"],
+        "broken": [],
+    }
     plan |= change | {"steps": [step | each for each in change.get("steps", [{}])]}
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(plan), "utf-8")

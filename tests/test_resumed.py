@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from taking_back import ROOT, Place, inputs
+from taking_back import ROOT, Place, broken_off, inputs
 
 from umkit import cli, record
 from umkit.command import Command
@@ -24,15 +24,6 @@ from umkit.unanswered import reconcile, unanswered
 def place(tmp_path: Path) -> Iterator[Place]:
     with Lab(trace=tmp_path / "trace.jsonl") as lab:
         yield Place(lab, tmp_path / "records", tmp_path / "trace.jsonl")
-
-
-def broken_off(folder: Path, *, after_mutations: int, chapters: tuple[str, ...] = ()) -> None:
-    """Let a record look as if its run was killed right after a changing command was announced."""
-    journal = folder / record.JOURNAL
-    lines = journal.read_bytes().splitlines(keepends=True)
-    announced = [number for number, line in enumerate(lines) if json.loads(line).get("mutating")]
-    journal.write_bytes(b"".join(lines[: announced[after_mutations - 1] + 1]))
-    (folder / record.MANIFEST).unlink()
 
 
 def found(folder: Path) -> list[dict[str, Any]]:
@@ -128,6 +119,16 @@ def test_a_removal_a_restart_and_a_command_of_no_resource(place: Place) -> None:
         kept.journal.append("intent", **intent, id="x:2", command={}, changes=[], resource=after)
     assert [one.intent["id"] for one in unanswered(home)] == ["x:1", "x:2"]
     assert looked_up(place) == ["no state tells; the step itself looks"] * 2
+
+
+@pytest.mark.parametrize("odd", [{"resource": "x"}, {"changes": [{"object": "remote domain a"}]}, {"command": 5}])
+def test_an_odd_record_does_not_stop_every_run_after_it(place: Place, odd: dict[str, Any]) -> None:
+    told = {"class": "remote_domain.RemoteDomain", "given": {"name": "a", "domain": "b"}}
+    with record.create(place.records, place.inputs, mode="apply", chapters=["x"]) as kept:
+        intent = {"chapter": "x", "step": "FMT-0", "mutating": True, "changes": [], "resource": told, "id": "x:1"}
+        kept.journal.append("intent", **(intent | odd))
+    assert looked_up(place) == ["no state tells; the step itself looks"]
+    assert looked_up(place) == []
 
 
 def test_resume_does_what_was_left(place: Place) -> None:

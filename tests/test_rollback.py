@@ -229,6 +229,9 @@ def test_a_rollback_can_be_taken_back_too(place: Place) -> None:
     assert again.result == "changed"
     assert {path for path in changed(applied, place.state()) if not path.endswith("/Guid")} == set()
     assert place.back(run=done.run).result == "ok"  # nothing is left to do
+    since = len(place.mutating())
+    assert place.back(run=again.run).result == "changed"
+    assert place.mutating()[since:] == ["Remove-RemoteDomain"] * 2, "what was made again is removed again"
 
 
 def test_every_chapters_rollback_can_be_taken_back_or_says_what_is_not(

@@ -258,6 +258,22 @@ def test_undo_takes_back_what_was_shown_and_says_so(desk: Desk) -> None:
     assert [command.name for undoing in again for command in undoing.commands] == ["Remove-RemoteDomain"] * 2
 
 
+def test_undo_of_an_object_tells_what_used_it_since(desk: Desk) -> None:
+    desk.open(FMT)
+    for step in ("FMT-0", "FMT-1"):
+        desk.step(step)
+        desk.sitting.apply(step).result()
+    said = "".join(map(str, desk.sitting.undoable("FMT-0").result()))
+    assert "used since by this run, step FMT-1" in said
+    assert "changed since" not in said, "what the sitting did itself is nobody else's change"
+    assert "used since" not in "".join(map(str, desk.sitting.undoable("FMT-1").result()))
+    somebody(desk, Command("Set-RemoteDomain", {"Identity": "fax", "LineWrapSize": 77}))
+    out = desk.sitting.undo("FMT-0", desk.sitting.undoable("FMT-0").result()).result()
+    assert "changed since, so left alone: LineWrapSize" in "".join(map(str, desk.sitting.undoable("FMT-0").result()))
+    assert [command.name for command in out.commands] == ["Remove-RemoteDomain"]
+    assert "fax" in names(desk)
+
+
 def test_a_skipped_step_says_who_and_why(desk: Desk) -> None:
     desk.open(FMT)
     desk.step("FMT-0")

@@ -99,6 +99,11 @@ def account_name(inputs: CustomerFile, role: Role) -> str:
     return inputs.mapi.account if role == "mapi" else inputs.ews_account()
 
 
+def service_role(inputs: CustomerFile) -> Role:
+    """Whose account the XPhone services have: the MAPI one, or at a customer without MAPI the one for EWS."""
+    return "ews" if inputs.declines("mapi") and inputs.has("ews") else "mapi"
+
+
 def account_of(site: Site, role: Role) -> Account | None:
     """The MAPI account or the EWS account; nothing where there is no such user.
 

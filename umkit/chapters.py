@@ -45,6 +45,7 @@ class ChapterInfo:
         needs: Exchange cmdlets that it calls.
         page: what the vendor's documentation calls it, book and chapter; empty where the vendor has none.
         steps: its steps in order.
+        without: sections of the customer file that it makes use of and can do without.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ChapterInfo:
     needs: tuple[str, ...]
     steps: tuple[Step, ...]
     page: str = ""
+    without: tuple[str, ...] = ()
 
     def step(self, id: str) -> Step:
         """One step by its id; raises ``UsageError`` where the chapter has no such step."""
@@ -72,6 +74,7 @@ def chapters() -> dict[str, ChapterInfo]:
             tuple(entry["needs"]),
             tuple(Step(**step) for step in entry["steps"]),
             entry.get("page", ""),
+            tuple(entry.get("without", ())),
         )
         for entry in entries
     }

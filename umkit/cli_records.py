@@ -66,15 +66,9 @@ def _show(run: str, keys_folder: Path | None, records: Path, as_json: bool) -> i
     Whether all of it is as it was, umkit records verify tells.
     """
     from umkit import keys, proof, record, sealing
-    from umkit.errors import UsageError
 
     folder = proof.find(run, records)
-    runs = [entry for entry in record.listing(folder.parent.parent) if entry.folder == folder]
-    if not runs:
-        raise UsageError(
-            f"{folder.name} is not called as a run is", expected="a folder CUSTOMER/RUN, as the run was recorded"
-        )
-    summary = runs[0]
+    summary = record.summary(folder)
     signed = sealing.signatures(folder, keys.known(keys.folder(keys_folder)))
     if as_json:
         click.echo(json.dumps(_as_dict(summary, signed), ensure_ascii=False))

@@ -124,6 +124,12 @@ def add(main: click.Group) -> None:
     @click.option("--run", metavar="RUN", help="The run to take back.  [default: the newest apply]")
     @click.option("--dry-run", is_flag=True, help="Only show what would be taken back; change nothing.")
     @click.option("--yes", is_flag=True, help="Do not ask before the first command is sent.")
+    @click.option(
+        "--although-changed",
+        multiple=True,
+        metavar="OBJECT",
+        help="Remove this object that the run made although somebody changed it since; as the plan names it.",
+    )
     @CHAPTERS
     @PARAMETERS
     @RECORDS
@@ -134,6 +140,7 @@ def add(main: click.Group) -> None:
         run: str | None,
         dry_run: bool,
         yes: bool,
+        although_changed: tuple[str, ...],
         chapters: tuple[str, ...],
         parameters: Path | None,
         records: Path | None,
@@ -141,9 +148,10 @@ def add(main: click.Group) -> None:
     ) -> int:
         """Take back what a run changed, as far as it still is as that run left it.
 
-        The plan is shown first, newest change first. What somebody changed since is named and left alone, and so is
-        what cannot be taken back: restarts, users and mailboxes. A person at a terminal is asked before anything is
-        sent. The rollback keeps a record of its own.
+        The plan is shown first, newest change first. What somebody changed since is named and left alone, also an
+        object that the run made and that has more in it by now, and so is what cannot be taken back: restarts, users
+        and mailboxes. What later runs used since is named. A person at a terminal is asked before anything is sent.
+        The rollback keeps a record of its own.
         """
         from umkit.rollback import rollback
         from umkit.secrets import redact
@@ -157,8 +165,11 @@ def add(main: click.Group) -> None:
             chapters=chapters,
             records=records,
             dry_run=dry_run,
+            although_changed=although_changed,
             say=lambda text: click.echo(redact(text), err=True),
             agree=agree,
         )
+        if summary.stopped:
+            click.secho("stopped; what was done is in the record", fg="yellow", err=True)
         finish(summary, as_json=as_json)
         return summary.exit_code

@@ -1,7 +1,7 @@
 """Drift: what was changed since the last sealed record.
 
-An apply, and a rollback, write down how they left each object. A later verify compares: what differs from that was
-changed by somebody else, whether it fits the customer file or not.
+An apply, and a rollback, write down how they left each object, and all that is shown of one that they made. A later
+verify compares: what differs from that was changed by somebody else, whether it fits the customer file or not.
 """
 
 from __future__ import annotations
@@ -29,7 +29,19 @@ def write_down(done: Plan, channel: Channel) -> None:
     if done.resource.follows:  # a start time is no setting
         return
     values = {row.property: row.now if row.same else row.wanted for row in done.rows}
-    channel.note("left", object=done.resource.label, values=values)
+    made = bool(done.commands) and done.verb in ("create", "replace")
+    channel.note("left", object=done.resource.label, values=values, **(besides(done.resource, channel) if made else {}))
+
+
+def besides(resource: Resource, channel: Channel) -> dict[str, Any]:
+    """What the journal keeps of an object that was just made and read back, beyond the declared properties.
+
+    Only with that can a rollback tell whether somebody added something to the object before it is removed.
+    """
+    if isinstance(resource, HostResource):
+        return {}
+    seen = resource.besides(resource.read(channel))
+    return {"besides": seen} if seen else {}
 
 
 def since_the_record(seen: Plan, site: Site) -> list[Finding]:

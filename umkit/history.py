@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from urllib.parse import urlsplit
 from umkit import proof, record
 from umkit.command import Command
 from umkit.customer import LAB, CustomerFile
-from umkit.errors import RecordError, UmkitError, UsageError
-from umkit.journal import read
+from umkit.errors import RecordError, UsageError
+from umkit.journal import read, select
 from umkit.resource import Done, Property, Resource, Verb
+from umkit.windows.services import moment
 
 #: Modes whose runs change something.
 CHANGING = ("apply", "rollback", "interactive")
@@ -37,6 +39,10 @@ class Deed:
         intents: the journal's intents, oldest first, without those that the server never took.
         lost: whether the answer to one of them was lost.
         why: why its resource cannot be made again; empty where it can.
+        made: all that the object showed as the run left it, where the run made it; none where that is not told.
+        ended: when the run wrote its last line.
+        used: later steps and runs that relied on the object, one sentence for each run (see :mod:`umkit.since`).
+        although: whether a person said that it is taken back although somebody changed it since.
     """
 
     chapter: str
@@ -47,11 +53,15 @@ class Deed:
     resources: list[Resource] = field(default_factory=list)
     lost: bool = False
     why: str = ""
+    made: Mapping[str, Any] | None = None
+    ended: datetime | None = None
+    used: Sequence[str] = ()
+    although: bool = False
 
     @property
     def undoes(self) -> bool:
         """Whether it took back what an earlier run had done."""
-        return any(intent.get("resource", {}).get("undoes") for intent in self.intents)
+        return any(_told(intent).get("undoes") for intent in self.intents)
 
     @property
     def steps(self) -> list[str]:
@@ -67,7 +77,7 @@ class Deed:
     @property
     def changes(self) -> list[Mapping[str, Any]]:
         """Every change that the intents announce, oldest first."""
-        return [change for intent in self.intents for change in intent.get("changes", ())]
+        return [change for intent in self.intents for change in changes_of(intent)]
 
     def property_named(self, name: str) -> Property | None:
         """A property by its name, of any of the resources that had a part in it."""
@@ -75,7 +85,7 @@ class Deed:
 
     def done(self) -> Done:
         """The state before the first command and after the last one."""
-        verbs = [str(intent.get("resource", {}).get("verb")) for intent in self.intents]
+        verbs = [str(_told(intent).get("verb")) for intent in self.intents]
         before: dict[str, Any] = {}
         after: dict[str, Any] = {}
         whole: Mapping[str, Any] | None = None
@@ -89,7 +99,9 @@ class Deed:
                 continue
             before.setdefault(change["property"], change["before"])
             after[change["property"]] = change["after"]
-        verb: Verb = "create" if verbs[0] == "create" else "update"
+        # what a rollback made again had nothing before
+        again = verbs[0] == "replace" and whole is None and all(value is None for value in before.values())
+        verb: Verb = "create" if verbs[0] == "create" or again else "update"
         if verb != "create" and whole is not None:
             # a server spells some names in other letters than its cmdlets: CpaMaxConcurrency
             named = {prop.name.casefold(): prop.name for each in self.resources for prop in each.properties}
@@ -97,33 +109,37 @@ class Deed:
         return Done(verb, before, after, [command_of(intent) for intent in self.intents], self.changes)
 
 
-def deeds(events: Iterable[Mapping[str, Any]], chapters: Collection[str] = ()) -> list[Deed]:
+def deeds(events: Iterable[Mapping[str, Any]], chapters: Collection[str] = (), step: str = "") -> list[Deed]:
     """What a run did, the object that it began with last first.
 
     Arguments:
         events: the run's journal.
         chapters: only what these chapters did; everything without any.
+        step: only what this step did; everything without one.
     """
+    events = list(events)
+    made = _made(events)
+    ended = moment(events[-1].get("time")) if events else None
     found: dict[tuple[str, ...], Deed] = {}
     for intent, outcome in _sent(events):
-        if chapters and intent.get("chapter") not in chapters:
+        chapter, own = str(intent.get("chapter") or ""), str(intent.get("step") or "")
+        if (chapters and chapter not in chapters) or (step and own != step):
             continue
-        told = intent.get("resource") or {}
-        resource, why = None, "the record does not say which resource it was made for"
-        if told:
-            try:
-                resource, why = recall(told), ""
-            except UmkitError as error:
-                why = f"{error.what}: {error.seen}"
-        changes = intent.get("changes") or [{"object": intent.get("powershell", ""), "property": "*", "after": "?"}]
-        label = resource.label if resource else str(changes[0]["object"])
-        key = (str(intent["endpoint"]), label, _family(resource))
-        deed = found.setdefault(key, Deed(str(intent["chapter"]), str(intent["step"]), label, key[0], why=why))
+        resource, label, why = _object_of(intent)
+        key = (str(intent.get("endpoint")), label, _family(resource))
+        new = Deed(chapter, own, label, key[0], why=why, made=made.get(label), ended=ended)
+        deed = found.setdefault(key, new)
         deed.intents.append(intent)
         deed.lost |= outcome != "done"
         if resource is not None:
             deed.resources.append(resource)
     return [deed for deed in reversed(found.values()) if not _came_and_went(deed)]
+
+
+def changes_of(intent: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What an intent says that its command changes: ``object, property, before, after`` each."""
+    told = intent.get("changes")
+    return [change for change in told if isinstance(change, Mapping)] if isinstance(told, list) else []
 
 
 def recall(told: Mapping[str, Any]) -> Resource:
@@ -226,9 +242,50 @@ def events_of(folder: Path) -> list[dict[str, Any]]:
 
 def _session(folder: Path) -> list[dict[str, Any]]:
     try:
-        return [event for event in read(folder / record.JOURNAL) if event["event"] == "session"]
+        return select(folder / record.JOURNAL, ("session",))
     except RecordError:
         return []
+
+
+def _told(intent: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an intent says of the resource that it was made for."""
+    told = intent.get("resource")
+    return told if isinstance(told, Mapping) else {}
+
+
+def _made(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Object → all that it showed when the run had made it, with what the run itself set of it after that."""
+    made: dict[str, dict[str, Any]] = {}
+    for event in events:
+        if event["event"] != "left":
+            continue
+        label, values = str(event.get("object")), event.get("values")
+        if isinstance(event.get("besides"), Mapping):
+            made[label] = dict(event["besides"])
+        elif label in made and isinstance(values, Mapping):
+            shown = {name.casefold(): name for name in made[label]}
+            made[label] |= {shown.get(str(name).casefold(), str(name)): value for name, value in values.items()}
+    return made
+
+
+def _object_of(intent: Mapping[str, Any]) -> tuple[Resource | None, str, str]:
+    """The resource of an intent, the object's name, and why the resource cannot be made again.
+
+    A record may be of an older kit, or edited by hand and sealed anew: what cannot be understood is for a person.
+    """
+    why = "the record does not say which resource it was made for"
+    try:
+        if intent.get("resource"):
+            resource, _ = recall(intent["resource"]), command_of(intent)
+            for change in intent.get("changes") or ():
+                _ = [change[name] for name in ("object", "property", "before", "after")]
+            return resource, resource.label, ""
+    except RecordError as error:
+        why = f"{error.what}: {error.seen}"
+    except Exception as error:
+        why = f"the record tells it in a form that is not known here ({type(error).__name__}: {error})"
+    named = [str(change["object"]) for change in changes_of(intent) if "object" in change]
+    return None, (named or [str(intent.get("powershell") or "a command")])[0], why
 
 
 def _sent(events: Iterable[Mapping[str, Any]]) -> Sequence[tuple[Mapping[str, Any], str]]:
@@ -245,9 +302,9 @@ def _sent(events: Iterable[Mapping[str, Any]]) -> Sequence[tuple[Mapping[str, An
 
 
 def _came_and_went(deed: Deed) -> bool:
-    """Whether it was a temporary file of the kit's own."""
-    last = deed.changes[-1:] if not deed.resources else []
-    return bool(last) and last[0]["property"] == "*" and last[0]["after"] is None
+    """Whether it was a temporary file of the kit's own, which no resource stands for."""
+    last = deed.changes[-1:] if not any(intent.get("resource") for intent in deed.intents) else []
+    return bool(last) and last[0].get("property") == "*" and "after" in last[0] and last[0]["after"] is None
 
 
 def _family(resource: Resource | None) -> str:

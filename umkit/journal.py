@@ -21,8 +21,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -66,7 +67,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "run-end": ("result",),
         "found": ("chapter", "step", "about", "found", "differences"),
         "planned": ("chapter", "step", "object", "verb", "needs", "why", "rows", "commands"),
-        "left": ("chapter", "step", "object", "values"),
+        "left": ("chapter", "step", "object", "values", "besides"),
         "rollback": ("of", "sha256", "dry_run"),
         "resume": ("of",),
         "reconciled": ("commands", "unread"),
@@ -74,6 +75,9 @@ EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "torn": ("lines", "after"),
     }
 )
+
+#: Bytes that are read at once from a journal's end; no last line of ours is longer.
+_BLOCK = 4096
 
 #: Seconds to wait for another writer; an append takes milliseconds.
 _LOCK_WAIT = 30.0
@@ -223,13 +227,48 @@ def read(path: Path) -> list[dict[str, Any]]:
 
     Raises ``RecordError`` when there is no such file. Whether it is whole, :func:`verify` tells.
     """
-    try:
-        lines, _ = _lines(Path(path).read_bytes())
-    except OSError as error:
-        raise RecordError(
-            "the journal cannot be read", where={"file": str(path)}, seen=error.strerror or str(error)
-        ) from error
+    lines, _ = _lines(_data(path))
     return [entry for entry in map(_entry, lines) if entry is not None]
+
+
+def select(path: Path, kinds: Collection[str]) -> list[dict[str, Any]]:
+    """The events of some kinds, as :func:`read` gives them, also where lines were changed; only they are parsed.
+
+    Arguments:
+        path: the journal.
+        kinds: names of events, in letters and hyphens.
+    """
+    data = _data(path)
+    if b"\0" in data:  # no journal of ours; JSON may be UTF-16 too, where no name stands as it is
+        return [entry for entry in read(path) if entry["event"] in kinds]
+    starts: set[int] = set()
+    for word in [*(kind.encode("ascii") for kind in kinds), b"\\u"]:  # JSON can spell a letter by its number
+        place = data.find(word)
+        while place >= 0:
+            starts.add(data.rfind(b"\n", 0, place) + 1)
+            end = data.find(b"\n", place)
+            place = data.find(word, end) if end >= 0 else -1
+    stops = ((start, data.find(b"\n", start)) for start in sorted(starts))
+    found = (_entry(data[start : stop if stop >= 0 else None]) for start, stop in stops)
+    return [entry for entry in found if entry is not None and entry["event"] in kinds]
+
+
+def ends(path: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The events in the first and in the last line, ``None`` where one cannot be read; no other line is looked at.
+
+    Raises ``RecordError`` when there is no such file.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            first = file.readline().removesuffix(b"\n")
+            at, tail = file.seek(0, os.SEEK_END), b""
+            while at > 0 and b"\n" not in tail[:-1]:
+                size = min(at, _BLOCK)
+                at = file.seek(at - size)
+                tail = file.read(size) + tail
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return _entry(first), _entry(tail.removesuffix(b"\n").rpartition(b"\n")[2])
 
 
 def verify(path: Path) -> list[Finding]:
@@ -293,6 +332,17 @@ def _why(entries: list[dict[str, Any] | None], number: int) -> str:
     if entry["seq"] > before["seq"] + 1:
         return "lines between them were removed"
     return "lines were inserted or moved"
+
+
+def _data(path: Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> RecordError:
+    return RecordError("the journal cannot be read", where={"file": str(path)}, seen=error.strerror or str(error))
 
 
 def _lines(data: bytes) -> tuple[list[bytes], bool]:

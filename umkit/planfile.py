@@ -64,6 +64,7 @@ class PlanFile:
         chapters: the chapters that were planned.
         broken: those whose notebook did not come to its end; such a plan is not whole.
         steps: what each step would do to each object.
+        kit: the version of the kit that planned.
     """
 
     customer: str
@@ -73,6 +74,12 @@ class PlanFile:
     chapters: Sequence[str]
     broken: Sequence[str]
     steps: Sequence[Mapping[str, Any]]
+    kit: str = __version__
+
+    @property
+    def other_kit(self) -> str:
+        """That another version of the kit planned than the one that works now; empty where it was the same."""
+        return "" if self.kit == __version__ else f"the plan was made by umkit {self.kit}, this is umkit {__version__}"
 
     def find(self, chapter: str, step: str, thing: str) -> Mapping[str, Any] | None:
         """What one step would do to one object; nothing where the plan does not know it."""
@@ -95,7 +102,7 @@ class PlanFile:
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as the file has it."""
-        head = {"kit": __version__, "customer": self.customer, "run": self.run, "mode": self.mode}
+        head = {"kit": self.kit, "customer": self.customer, "run": self.run, "mode": self.mode}
         head["inputs"] = self.inputs
         return head | {"chapters": list(self.chapters), "broken": list(self.broken), "steps": list(self.steps)}
 
@@ -141,12 +148,13 @@ def load(path: Path) -> PlanFile:
     """
     try:
         data = json.loads(Path(path).read_text("utf-8-sig"))
-        plan = PlanFile(*(data[name] for name in ("customer", "run", "mode", "inputs", "chapters", "broken", "steps")))
+        names = ("customer", "run", "mode", "inputs", "chapters", "broken", "steps", "kit")
+        plan = PlanFile(*(data[name] for name in names))
         for one in plan.steps:
             _ = [one[name] for name in ("chapter", "step", *_FIELDS)]
             _ = [row[name] for row in one["rows"] for name in ("property", "now", "wanted", "exists", "same")]
-        names = [*plan.chapters, *(text for one in plan.steps for text in _key(one))]
-        if odd := [name for name in names if not isinstance(name, str)]:
+        told = [plan.kit, *plan.chapters, *(text for one in plan.steps for text in _key(one))]
+        if odd := [name for name in told if not isinstance(name, str)]:
             raise TypeError(f"{odd[0]!r} is no name")
     except OSError as error:
         raise UsageError(f"{path} cannot be read", seen=error.strerror or type(error).__name__) from error
@@ -158,10 +166,20 @@ def load(path: Path) -> PlanFile:
 def usable(path: Path, customer: str, values: Mapping[str, Any]) -> PlanFile:
     """A plan file that may be applied for a customer.
 
-    Raises ``UsageError`` when it is another customer's, not whole, or made with other values of the customer file.
+    Raises ``UsageError`` when it is another customer's, not whole, or made with other values of the customer file, or
+    by another version of the kit, for what it says and plans may mean something else there. Only its third number
+    makes no difference, for that mends faults and nothing else.
     """
     plan = load(path)
     where = {"file": str(path)}
+    if plan.kit.split(".")[:2] != __version__.split(".")[:2]:
+        raise UsageError(
+            "the plan was made by another version of the kit, so it is not applied",
+            where=where,
+            seen=f"umkit {plan.kit}",
+            expected=f"umkit {__version__}",
+            next="plan again with this version, and have the new plan agreed; or apply it with the version it is from",
+        )
     if plan.customer != customer:
         raise UsageError(f"the plan is {plan.customer}'s, not {customer}'s", where=where)
     if plan.mode != "plan":
@@ -186,12 +204,12 @@ def usable(path: Path, customer: str, values: Mapping[str, Any]) -> PlanFile:
     return plan
 
 
-def refuse(run: str, moved: Sequence[Moved]) -> Blocked:
+def refuse(plan: PlanFile, moved: Sequence[Moved]) -> Blocked:
     """The error that says what has moved since a plan."""
     return Blocked(
-        f"the state has moved since the plan of {run}: nothing was sent",
+        f"the state has moved since the plan of {plan.run}: nothing was sent",
         seen="; ".join(map(str, moved[:12])) + (f"; and {len(moved) - 12} more" if len(moved) > 12 else ""),
-        next="look who changed it, and plan again",
+        next="look who changed it, and plan again" + (f" ({plan.other_kit})" if plan.other_kit else ""),
     )
 
 
@@ -207,10 +225,10 @@ def hold_to(planned: Plan, channel: Channel) -> None:
     entry = plan.find(channel.chapter, step, label)
     if entry is None:
         if planned.commands:
-            raise refuse(plan.run, [Moved(step, label, "the object", "not planned", "planned")])
+            raise refuse(plan, [Moved(step, label, "the object", "not planned", "planned")])
         return
     if moved := _moved_in_run(step, entry, planned, _changed_by_run(channel)):
-        raise refuse(plan.run, moved)
+        raise refuse(plan, moved)
 
 
 @lru_cache(maxsize=2)

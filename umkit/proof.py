@@ -18,7 +18,6 @@ from umkit.customer.explain import printable
 from umkit.durable import write_atomic
 from umkit.errors import RecordError, UsageError
 from umkit.keys import PublicKey
-from umkit.record import RecordSummary
 from umkit.sealing import Signature
 
 #: What an export says to whoever opens it.
@@ -106,17 +105,17 @@ def find(run: str, records: Path) -> Path:
     path = Path(run)
     if path.is_dir() and any((path / name).is_file() for name in (record.JOURNAL, record.MANIFEST)):
         return path.resolve()
-    runs = record.listing(records)
-    if run == "latest" and runs:
-        return runs[0].folder.resolve()
+    if run == "latest" and (listed := record.listing(records)):
+        return listed[0].folder.resolve()
+    runs = record.runs(records)
     for matches in (_matching(runs, run, whole=True), _matching(runs, run, whole=False)):
         if len(matches) == 1:
-            return matches[0].folder.resolve()
+            return matches[0].resolve()
         if matches:
             raise UsageError(
                 f"{run} is not one run",
                 where={"records": str(records)},
-                seen=", ".join(f"{entry.customer}/{entry.run}" for entry in matches[:5]),
+                seen=", ".join(f"{folder.parent.name}/{folder.name}" for folder in matches[:5]),
                 next="name more of it, as CUSTOMER/RUN",
             )
     raise UsageError(
@@ -187,12 +186,12 @@ def companions(home: str, signatures: Sequence[Signature]) -> dict[str, bytes]:
     return contents
 
 
-def _matching(runs: Sequence[RecordSummary], text: str, *, whole: bool) -> list[RecordSummary]:
+def _matching(runs: Sequence[Path], text: str, *, whole: bool) -> list[Path]:
     found = []
-    for run in runs:
-        names = (run.run, f"{run.customer}/{run.run}")
+    for folder in runs:
+        names = (folder.name, f"{folder.parent.name}/{folder.name}")
         if text and any(name == text if whole else name.startswith(text) for name in names):
-            found.append(run)
+            found.append(folder)
     return found
 
 

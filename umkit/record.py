@@ -14,18 +14,19 @@ import json
 import os
 import platform
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from umkit import __version__
 from umkit.durable import cannot_write, sync_folder, write_atomic
-from umkit.errors import RecordError
+from umkit.errors import RecordError, UsageError
 from umkit.inputs_file import as_text
-from umkit.journal import Finding, Journal, read
+from umkit.journal import Finding, Journal, ends, select
 from umkit.journal import verify as verify_journal
 from umkit.lock import CustomerLock, account
 from umkit.secrets import redact
@@ -211,7 +212,6 @@ class RecordSummary:
         customer: the customer's name.
         mode: the mode it ran in; empty where the journal does not say.
         result: how it ended; ``unknown`` where it did not come to its end.
-        chapters: the chapters that were begun, each with its result.
         started: when it began, UTC.
         ended: when it ended, UTC; ``None`` where it did not.
         sealed: whether there is a manifest.
@@ -225,11 +225,21 @@ class RecordSummary:
     mode: str
     result: str
     started: datetime
-    chapters: Mapping[str, str] = field(default_factory=dict)
     ended: datetime | None = None
     sealed: bool = False
     under_way: bool = False
     problem: str = ""
+
+    @cached_property
+    def chapters(self) -> Mapping[str, str]:
+        """The chapters that were begun, each with its result; the journal is read for them when they are asked for."""
+        events: list[dict[str, Any]] = []
+        with contextlib.suppress(RecordError):
+            events = select(self.folder / JOURNAL, ("chapter-start", "chapter-end"))
+        begun = (event for event in events if event["event"] == "chapter-start" and not self.under_way)
+        ended = (event for event in events if event["event"] == "chapter-end")
+        chapters = {str(event["chapter"]): "unknown" for event in begun if "chapter" in event}
+        return chapters | {str(event.get("chapter")): str(event.get("result")) for event in ended}
 
 
 def folders(home: Path, modes: Collection[str]) -> list[Path]:
@@ -250,8 +260,8 @@ def folders(home: Path, modes: Collection[str]) -> list[Path]:
     return [folder for _, _, folder in sorted(found, reverse=True)]
 
 
-def listing(records: Path, customer: str = "*") -> list[RecordSummary]:
-    """Every run in a folder of records, newest first; a broken record is listed with its problem.
+def runs(records: Path, customer: str = "*") -> list[Path]:
+    """The folders of every run, by their names alone, newest first.
 
     Arguments:
         records: the folder of all records.
@@ -259,44 +269,59 @@ def listing(records: Path, customer: str = "*") -> list[RecordSummary]:
     """
     if not Path(records).is_dir():
         return []
-    folders = [folder for folder in Path(records).glob(f"{customer}/*") if folder.is_dir()]
-    runs = [_summary(folder) for folder in folders if is_run(folder.name)]
-    return sorted(runs, key=lambda run: (run.started, run.run, run.customer), reverse=True)
+    found = [folder for folder in Path(records).glob(f"{customer}/*") if is_run(folder.name)]
+    return sorted((each for each in found if each.is_dir()), key=lambda each: (each.name, each.parent), reverse=True)
 
 
-def _summary(folder: Path) -> RecordSummary:
-    home, problem, events = folder.parent, "", []
+def listing(records: Path, customer: str = "*") -> list[RecordSummary]:
+    """Every run in a folder of records, newest first; a broken record is listed with its problem.
+
+    Arguments:
+        records: the folder of all records.
+        customer: only the runs of this customer.
+    """
+    found = [summary(folder) for folder in runs(records, customer)]
+    return sorted(found, key=lambda run: (run.started, run.run, run.customer), reverse=True)
+
+
+def summary(folder: Path) -> RecordSummary:
+    """What a run's journal says of it, in its first and last line where they are what a run begins and ends with.
+
+    Raises ``UsageError`` when the folder is not called as a run is.
+    """
+    if not is_run(folder.name):
+        raise UsageError(
+            f"{folder.name} is not called as a run is", expected="a folder CUSTOMER/RUN, as the run was recorded"
+        )
+    home, problem, events = folder.parent, "", list[dict[str, Any]]()
     try:
-        events = read(folder / JOURNAL)
+        events = [event for event in ends(folder / JOURNAL) if event is not None]
+        if [event["event"] for event in events] != ["run-start", "run-end"]:  # under way, killed, or changed since
+            events = select(folder / JOURNAL, ("run-start", "run-end"))
     except RecordError as error:
         problem = error.seen
-    if not problem and not any(event["event"] == "run-start" for event in events):
-        problem = "its journal does not say how the run began"
     start: Mapping[str, Any] = next((event for event in events if event["event"] == "run-start"), {})
     end: Mapping[str, Any] = next((event for event in reversed(events) if event["event"] == "run-end"), {})
-    lock = CustomerLock(home)
-    under_way = not end and lock.holder().get("run") == folder.name and lock.is_held()
-    chapters = {str(name): "unknown" for name in _of(events, "chapter-start", "chapter") if not under_way}
-    chapters |= {
-        str(event.get("chapter")): str(event.get("result")) for event in events if event["event"] == "chapter-end"
-    }
+    if not problem and not start:
+        problem = "its journal does not say how the run began"
     return RecordSummary(
         folder=folder,
         run=folder.name,
         customer=home.name,
         mode=str(start.get("mode", "")),
         result=str(end.get("result", "unknown")),
-        chapters=chapters,
         started=_time(start) or datetime.strptime(folder.name[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC),
         ended=_time(end),
         sealed=(folder / MANIFEST).is_file(),
-        under_way=under_way,
+        under_way=not end and _works(folder),
         problem=problem,
     )
 
 
-def _of(events: Sequence[Mapping[str, Any]], event: str, name: str) -> Iterator[Any]:
-    return (entry[name] for entry in events if entry["event"] == event and name in entry)
+def _works(folder: Path) -> bool:
+    """Whether the run works on its customer right now."""
+    lock = CustomerLock(folder.parent)
+    return lock.holder().get("run") == folder.name and lock.is_held()
 
 
 def _time(event: Mapping[str, Any]) -> datetime | None:

@@ -20,6 +20,14 @@ from umkit.site import Site
 
 Verb = Literal["nothing", "create", "update", "replace", "remove", "cannot be foreseen"]
 
+#: What differs without anybody's doing: times, and what hangs on the session or the domain controller.
+_VARYING = frozenset(
+    (
+        *("whenchanged", "whenchangedutc", "whencreated", "whencreatedutc"),
+        *("objectstate", "originatingserver", "runspaceid", "pscomputername", "psshowcomputername"),
+    )
+)
+
 
 @dataclass(frozen=True)
 class Property:
@@ -216,6 +224,19 @@ class Resource:
         """What a reader must know of one property as it was read; empty where nothing."""
         return ""
 
+    def besides(self, state: State) -> dict[str, Any]:
+        """Everything that an object of the directory shows, for a rollback to see what somebody changed of it since.
+
+        Left out is what differs without anybody's doing. Nothing for what is not shown whole.
+        """
+        if not isinstance(state, Present) or "WhenChangedUTC" not in state.values:
+            return {}
+        return {
+            name: value
+            for name, value in state.values.items()
+            if name.casefold() not in _VARYING and not isinstance(value, bytes)
+        }
+
     def carries(self, command: Command) -> Collection[str]:
         """Names of the properties that one of several commands sets; those of its parameters, unless overridden."""
         return command.parameters
@@ -258,6 +279,14 @@ class Resource:
             return removed
         known = [prop for prop in self.properties if done.before.get(prop.name) is not None]
         return (*removed, *self.wanting(done.before).commands("create", known, Absent()))
+
+    def held_back(self, done: Done, state: State) -> Mapping[str, str]:
+        """Properties that a rollback leaves as they are, seen from the state, each with why; besides :attr:`stays`."""
+        return {}
+
+    def shortfall(self, done: Done, state: State) -> str:
+        """What a rollback does not give back though it sets the properties; empty where nothing."""
+        return ""
 
     def wanting(self, values: Mapping[str, Any]) -> Self:
         """The same resource with other wanted values."""

@@ -23,6 +23,7 @@ from umkit.errors import RecordError, StepError, UmkitError, UsageError
 from umkit.history import deeds
 from umkit.journal import read
 from umkit.outcome import Finding, Result, StepOutcome, worst
+from umkit.since import note_uses
 from umkit.site import Site
 from umkit.takeback import take_back
 from umkit.unanswered import reconcile
@@ -317,8 +318,9 @@ class Sitting:
         if self.record is None:
             return []
         events = read(self.record.journal.path)
-        own = [event for event in events if event["event"] == "outcome" or event.get("step") == step]
-        return [plan_undoing(deed, self.chapter.site) for deed in deeds(own)]
+        found = deeds(events, step=step)
+        note_uses(found, [event for event in events if event.get("step") != step])
+        return [plan_undoing(deed, self.chapter.site) for deed in found]
 
     def _seal(self, notebook: Path | None, outputs: Callable[[], Mapping[str, Sequence[object]]]) -> Sealed:
         if self.record is None and self.sealed is not None:

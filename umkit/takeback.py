@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 
 from umkit.channel import Channel
+from umkit.drift import besides
 from umkit.errors import OutcomeUnknown, ParameterRefused, UmkitError, VerifyFailed
 from umkit.outcome import StepOutcome, worst
 from umkit.site import Site
@@ -24,7 +25,8 @@ def take_back(planned: Undoing, site: Site) -> StepOutcome:
     """
     undoing = plan(planned.deed, site)
     out = undoing.out
-    if undoing.commands != planned.commands or undoing.done is None:
+    moved = undoing.deed.although and out.findings != planned.out.findings  # that word was for what was shown
+    if undoing.commands != planned.commands or undoing.done is None or moved:
         undoing.find("differs", "it has changed since the plan was shown, so it was left alone", "roll back again")
         out.result = worst([out.result, "differs"])
         return out
@@ -92,4 +94,7 @@ def _read_back(undoing: Undoing, channel: Channel, wait: float) -> None:
             )
         pauses.wait(pause)
         pause = min(pause * 2, 3.0)
-    channel.note("left", object=undoing.deed.label, values=values_left(undoing))
+    assert undoing.done is not None
+    made = undoing.done.verb == "replace"
+    more = besides(undoing.deed.resource, channel) if made else {}
+    channel.note("left", object=undoing.deed.label, values=values_left(undoing), **more)

@@ -16,7 +16,7 @@ from typing import Any
 from umkit import record
 from umkit.customer import CustomerFile
 from umkit.errors import HostNotNamed, RecordError, UmkitError
-from umkit.history import CHANGING, elsewhere, recall
+from umkit.history import CHANGING, changes_of, elsewhere, recall
 from umkit.journal import Journal, read
 from umkit.resource import Absent, Missed, Present, Resource
 from umkit.site import Site
@@ -135,6 +135,13 @@ def reconcile(
 
 def _look_up(one: Unanswered, site: Site) -> Answer:
     """Read the object of one command, and compare it with what the intent announced."""
+    try:
+        return _compared(one, site)
+    except Exception as error:  # of a record that an older kit wrote, or somebody's hand: every run begins here
+        return Answer(one, NOT_TOLD, f"the record tells it in an unknown form ({type(error).__name__}: {error})")
+
+
+def _compared(one: Unanswered, site: Site) -> Answer:
     told = one.intent.get("resource")
     if not told:
         return Answer(one, NOT_TOLD)
@@ -152,7 +159,7 @@ def _look_up(one: Unanswered, site: Site) -> Answer:
         return Answer(one, UNREAD, error.what)
     if isinstance(state, Missed):
         return Answer(one, UNREAD, state.error.what)
-    changes = [change for change in one.intent.get("changes", ()) if change["object"] == resource.label]
+    changes = [change for change in changes_of(one.intent) if change["object"] == resource.label]
     return _judged(one, resource, state, changes)
 
 

@@ -13,17 +13,20 @@ from typing import Any
 from umkit.channel import Channel
 from umkit.chapters import step_named
 from umkit.command import Command
-from umkit.errors import ObjectNotFound, RemoteError, UmkitError
+from umkit.errors import ObjectNotFound, RecordError, RemoteError, UmkitError
 from umkit.history import Deed
 from umkit.journal import plain
 from umkit.kinds import ListKind
 from umkit.outcome import Finding, Result, Row, StepOutcome, worst
 from umkit.resource import Absent, Done, Missed, Present, Property, State, Verb
+from umkit.since import further, unseen
 from umkit.site import Site
 from umkit.steps import missing_consent
 
 #: Consents that a step's commands need in either direction.
 _GUARDS = ("restarts", "information_store")
+_ASK = "look who changed it, and why"
+_ALTHOUGH = "umkit rollback --although-changed OBJECT takes it back all the same"
 #: What an object gets anew when it is made again.
 _OF_ITS_OWN = ("guid", "id", "when", "objectstate", "originating", "distinguishedname", "pscomputer", "runspace")
 
@@ -59,7 +62,7 @@ class Undoing:
             "object": self.deed.label,
             "verb": self.verb,
             "needs": "",
-            "why": self.out.summary if self.out.error or self.out.findings else "",
+            "why": "; ".join([self.out.summary] if self.out.error else [each.text for each in self.out.findings]),
             "rows": [
                 {"property": row.property, "now": row.now, "wanted": row.wanted, "exists": row.exists, "same": row.same}
                 for row in self.out.rows
@@ -85,13 +88,35 @@ def plan(deed: Deed, site: Site) -> Undoing:
         return undoing.find("open", deed.why, f"look at it, and take it back by hand: {_told(deed)}")
     try:
         _judge(undoing, site)
+        _ask_consent(undoing, site)
+        if out.would or any(finding.result == "differs" for finding in out.findings):
+            for used in deed.used:
+                undoing.find("ok", used, "look whether that still needs it")
+        _tell(undoing)
     except UmkitError as error:
-        error.at(step=deed.step)
-        out.error, out.result = error, "failed"
-        return undoing
-    _ask_consent(undoing, site)
+        return _failed(undoing, error)
+    except Exception as error:  # of a record that an older kit wrote, or somebody's hand: the other objects go on
+        what = f"{deed.label} cannot be planned from what the record tells of it"
+        return _failed(undoing, RecordError(what, seen=f"{type(error).__name__}: {error}"))
     out.result = worst(["differs" if out.would else "ok", *(finding.result for finding in out.findings)])
     return undoing
+
+
+def _failed(undoing: Undoing, error: UmkitError) -> Undoing:
+    """Nothing is sent for an object whose plan failed."""
+    out = undoing.out
+    out.error, out.result, out.would, undoing.done = error.at(step=undoing.deed.step), "failed", [], None
+    error.next = error.next or f"look at it, and take it back by hand: {_told(undoing.deed)}"
+    out.rows.clear()
+    out.notes.clear()
+    return undoing
+
+
+def _tell(undoing: Undoing) -> None:
+    """Say all that a plan and its doing say: what cannot be said must not be sent."""
+    _ = str(undoing), undoing.as_event()
+    if undoing.done is not None:
+        _ = [announced(command, undoing) for command in undoing.commands], values_left(undoing)
 
 
 def differences(undoing: Undoing, channel: Channel) -> list[str]:
@@ -198,12 +223,15 @@ def _judge(undoing: Undoing, site: Site) -> None:
     taken = dict(known)
     if isinstance(state, Present):
         taken = _still_as_left(undoing, state, done, known)
-    removed = done.verb == "replace" and not done.after
-    if not taken and not (removed or (done.verb == "replace" and isinstance(state, Absent))):
-        return
     part = done
     if done.verb == "update":
         part = replace(done, before=only(done.before, taken), after=only(done.after, taken))
+    removed = done.verb == "replace" and not done.after
+    if not taken and not (removed or (done.verb == "replace" and isinstance(state, Absent))):
+        return
+    part = _hold_back(undoing, state, part)
+    if not part.before and part.verb == "update":
+        return
     commands = resource.undo(part, state, channel)
     if isinstance(commands, str):
         undoing.find("open", commands)
@@ -238,12 +266,36 @@ def _still_as_left(undoing: Undoing, state: Present, done: Done, known: Mapping[
             undoing.out.rows.append(row)
         else:
             moved.append(f"{name}: then {prop.kind.show(after)}, now {prop.kind.show(now)}")
-    if moved:
-        undoing.find("differs", "changed since, so left alone: " + "; ".join(moved), "look who changed it, and why")
-    if moved and done.verb != "update":
-        undoing.out.rows.clear()
-        return {}
-    return taken
+    if done.verb == "update":
+        if moved:
+            undoing.find("differs", "changed since, so left alone: " + "; ".join(moved), _ASK)
+        return taken
+    moved += further(undoing.deed, state, done.after)
+    if not moved:
+        if late := unseen(undoing.deed, state):
+            undoing.find("ok", late, _ASK)
+        return taken
+    if undoing.deed.although:
+        undoing.find("ok", "changed since, and taken back all the same, as was asked: " + "; ".join(moved))
+        return dict(known)
+    undoing.find("differs", "changed since, so left alone: " + "; ".join(moved), f"{_ASK}; {_ALTHOUGH}")
+    undoing.out.rows.clear()
+    return {}
+
+
+def _hold_back(undoing: Undoing, state: State, part: Done) -> Done:
+    """Leave what cannot be put back, and say what is put back in part only; gives what is left to be taken back."""
+    if part.verb == "create":
+        return part
+    resource = undoing.deed.resource
+    held = resource.held_back(part, state)
+    for name, why in held.items():
+        undoing.find("open", f"{name}: {why}")
+    if short := resource.shortfall(part, state):
+        undoing.find("open", short)
+    undoing.out.rows = [row for row in undoing.out.rows if row.property not in held]
+    left = {name: value for name, value in part.before.items() if name not in held}
+    return replace(part, before=left, after={name: value for name, value in part.after.items() if name not in held})
 
 
 def _ask_consent(undoing: Undoing, site: Site) -> None:

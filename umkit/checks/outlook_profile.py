@@ -6,7 +6,7 @@ not, a person has to attest. The value that holds cached mode is documented nowh
 
 from __future__ import annotations
 
-from umkit.accounts import account_of
+from umkit.accounts import account_name, account_of, service_role
 from umkit.channel import Channel
 from umkit.errors import HostNotNamed, UmkitError
 from umkit.kinds import NAME
@@ -21,25 +21,27 @@ _ATTEST = "open it as the account, see that the profile is the default and cache
 
 
 class OutlookProfile:
-    """The Outlook profile of the MAPI account, as far as its registry hive is loaded."""
+    """The Outlook profile of the account of the XPhone services, as far as its registry hive is loaded."""
 
     def run(self, site: Site) -> Report:
         """Findings on the profile, the default profile and cached mode; *open* where a person must look."""
         report = Report()
         try:
             channel = site.host(xphone_host(site))
-            account = account_of(site, "mapi")
+            role = service_role(site.inputs)
+            account, name = account_of(site, role), account_name(site.inputs, role)
             if account is None or not account.sid:
-                report.add_unseen(f"the SID of {site.inputs.mapi.account} is not known", "see to MAPI-3 first")
+                first = "MAPI-3" if role == "mapi" else "EWS-1"
+                report.add_unseen(f"the SID of {name} is not known", f"see to {first} first")
                 return report
             hive = f"Registry::HKEY_USERS\\{account.sid}"
             if not registry.key_exists(channel, hive):
                 report.add_unseen(
-                    f"{site.inputs.mapi.account} is not logged on, so its Outlook profile cannot be seen from here",
+                    f"{name} is not logged on, so its Outlook profile cannot be seen from here",
                     _ATTEST,
                 )
                 return report
-            self._profile(report, channel, hive, site.inputs.mapi.outlook_profile)
+            self._profile(report, channel, hive, site.inputs.outlook_profile())
         except HostNotNamed as error:
             report.add_unseen(f"the Outlook profile was not looked at: {error.what}", _ATTEST)
         except UmkitError as error:

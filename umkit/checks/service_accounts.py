@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
+from umkit.accounts import account_name, service_role
 from umkit.channel import Channel
 from umkit.errors import HostNotNamed, RemoteError
 from umkit.kinds import NAME
@@ -26,8 +27,8 @@ class ServiceAccounts:
     """Every XPhone service runs as one account.
 
     Arguments:
-        account: ``mapi``: the MAPI account; ``localhost``: the machine's own account LocalSystem, which the Server
-            Manager calls localhost (?).
+        account: ``mapi``: the MAPI account, or at a customer without MAPI the one for EWS; ``localhost``: the machine's
+            own account LocalSystem, which the Server Manager calls localhost (?).
         running: whether the XPhone Connect Server service also has to run.
         since: what it must have started after, for example when the account was changed; nothing: any time.
     """
@@ -57,7 +58,7 @@ class ServiceAccounts:
         return report
 
     def _judge(self, report: Report, site: Site, host: str, chosen: list[Mapping[str, Any]]) -> None:
-        wanted = "LocalSystem" if self.account == "localhost" else site.inputs.mapi.account
+        wanted = "LocalSystem" if self.account == "localhost" else account_name(site.inputs, service_role(site.inputs))
         for service in chosen:
             account = str(service.get("StartName") or "")
             right = is_local_system(account) if self.account == "localhost" else same_account(account, wanted, host)

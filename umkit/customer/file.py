@@ -93,6 +93,10 @@ class CustomerFile(Section):
         """The account that impersonates over EWS."""
         return self.ews.account or self.mapi.account
 
+    def outlook_profile(self) -> str:
+        """Name of the Outlook profile on the XPhone server, also where the customer does not use MAPI."""
+        return str(Mapi.model_fields["outlook_profile"].default) if self.declines("mapi") else self.mapi.outlook_profile
+
     @property
     def uses_lab(self) -> bool:
         """Whether any endpoint is the lab's."""

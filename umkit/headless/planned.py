@@ -48,6 +48,8 @@ def usable(path: Path, inputs: CustomerFile, chapters: Sequence[str] = ()) -> pl
     Raises ``UsageError`` when the plan is not for this.
     """
     plan = planfile.usable(path, inputs.customer.name, inputs.dump())
+    if plan.other_kit and progress is not None:
+        progress.remark(plan.other_kit)
     numbers = {name.partition("-")[0] for name in plan.chapters}
     if chapters and {name.partition("-")[0] for name in chapters} != numbers:
         raise UsageError(
@@ -109,5 +111,5 @@ def apply(
             next=f"see the record {again.record}",
         )
     if moved := plan.moved(fresh):
-        raise planfile.refuse(plan.run, moved)
+        raise planfile.refuse(plan, moved)
     return go("apply", path)

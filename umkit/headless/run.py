@@ -52,7 +52,7 @@ def run(
     Arguments:
         customer: the customer file, or its path.
         mode: ``plan``, ``apply``, ``verify``, ``rollback`` or ``interactive`` (which plans).
-        chapters: names or numbers; without any, all below 20 but those with a section that the customer does not want.
+        chapters: names or numbers; without any, all below 20 but those that need a section the customer does not want.
         records: folder of the records; the customer file's ``run.records``.
         runbooks: folder of the notebooks; see :func:`folder`.
         progress: is told how it goes on.
@@ -333,13 +333,15 @@ class _Run:
 
 
 def _chosen(runbooks: Path, names: Sequence[str], inputs: CustomerFile) -> list[_Chapter]:
+    from umkit.chapters import chapters
+
+    def lacks(chapter: _Chapter) -> bool:
+        without = chapters()[chapter.name].without if chapter.name in chapters() else ()
+        return any(inputs.declines(name) for name in chapter.parameters if name not in without)
+
     there = [_Chapter.read(path) for path in sorted(runbooks.glob("*.ipynb"))]
     if not names:
-        chosen = [
-            chapter
-            for chapter in there
-            if chapter.number < ON_DEMAND and not any(inputs.declines(name) for name in chapter.parameters)
-        ]
+        chosen = [chapter for chapter in there if chapter.number < ON_DEMAND and not lacks(chapter)]
     else:
         for name in names:
             if not any(_is_named(chapter, name) for chapter in there):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 _TERMINATED = 128 + 15
@@ -21,6 +23,7 @@ class Signals:
         self.first = asyncio.Event()
         self.second = asyncio.Event()
         self._number = 0
+        self._at_once = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._before: dict[int, Any] = {}
 
@@ -43,6 +46,16 @@ class Signals:
         if self.came:
             raise self.error()
 
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """While a person is asked, nothing is under way that could be brought to its end: the first one raises."""
+        self.check()
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+
     def watch(self) -> None:
         """Speak to the running loop from now on."""
         self._loop = asyncio.get_running_loop()
@@ -60,7 +73,7 @@ class Signals:
         self._before.clear()
 
     def _take(self, number: int, frame: object) -> None:
-        again = self.came
+        again = self.came or self._at_once
         self._number = self._number or number
         event = self.second if again else self.first
         if self._loop is not None and not self._loop.is_closed():

@@ -64,7 +64,7 @@ class ImpersonationRoleGroup(Resource):
         if found is None:
             return Absent()
         lists = {name: listed(found.get(name)) for name in ("Roles", "Members")}
-        return Present({"Name": found["Name"], "Identity": found.get("Identity")} | lists)
+        return Present({**found, **lists})
 
     def commands(self, verb: Verb, asked: Sequence[Property], state: State) -> tuple[Command, ...]:
         """A new group whole; else a role assignment and a member, each where it is missing."""
