@@ -12,7 +12,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -189,11 +189,20 @@ def test_nothing_is_made_for_what_is_not_valid(
 
 
 class Opened:
-    """``umkit open`` in a process of its own."""
+    """``umkit open`` in a process of its own.
 
-    def __init__(self, folder: Path, *words: str, browser: bool = False) -> None:
+    Arguments:
+        folder: where it is called.
+        words: further words of the command line.
+        browser: whether a browser is shown.
+        program: what Python is to run: this package, or what stands in for it.
+    """
+
+    def __init__(
+        self, folder: Path, *words: str, browser: bool = False, program: Sequence[str] = ("-m", "umkit")
+    ) -> None:
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        self.command = [sys.executable, "-m", "umkit", "open", "lab", *words, "--json"]
+        self.command = [sys.executable, *program, "open", "lab", *words, "--json"]
         self.command += [] if browser else ["--no-browser"]
         self.command += ["--parameters", str(ROOT / "parameters")]
         self.environment = {k: v for k, v in os.environ.items() if k != "UMKIT_LAB"}
@@ -299,6 +308,50 @@ def test_ctrl_c_ends_it_without_a_question(opened: Opened) -> None:
     opened.process.send_signal(signal.SIGINT)
     assert opened.process.wait(timeout=60) == 0
     assert _gone(kernel)
+
+
+#: ``umkit open`` where something stands in the way of a clean end.
+HELD_UP = """
+import sys, threading
+from umkit.headless.quick import skip_slow_imports
+skip_slow_imports()
+from jupyter_server.serverapp import ServerApp
+from umkit.cockpit import ending
+from umkit.cli import main
+ending.GRACE = 3.0
+async def held_up(self):
+    {how}
+ServerApp.cleanup_kernels = held_up
+main(sys.argv[1:])
+"""
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [
+        ("raise RuntimeError('a kernel that fails while it ends')", 0),
+        ("threading.Event().wait()", 1),  # as a socket does whose peer is gone
+        ("threading.Thread(target=threading.Event().wait).start()", 1),  # a thread that nobody joins
+    ],
+    ids=["fails", "blocks", "leaves-a-thread"],
+)
+def test_it_ends_in_any_case_and_its_kernels_with_it(tmp_path: Path, how: str, status: int) -> None:
+    opened = Opened(tmp_path, "02", program=("-c", HELD_UP.format(how=how)))
+    try:
+        kernel = opened.kernel()
+        private = Path(json.loads((tmp_path / "work/lab/.umkit/open.json").read_text())["server"]).parents[1]
+        opened.process.send_signal(signal.SIGTERM)
+        ended = opened.process.wait(timeout=30)
+        assert _gone(kernel)
+        told = opened.process.communicate(timeout=30)[1]
+        assert ended == status, told
+        assert ("did not end within 3 seconds" in told) is bool(status)
+        assert not private.exists(), "the token is in there"
+        assert not (tmp_path / "work/lab/.umkit/open.json").exists()
+    finally:
+        opened.process.kill()
+        opened.process.communicate()
 
 
 @POSIX
