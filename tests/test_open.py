@@ -133,6 +133,28 @@ def test_edited_and_outdated_copies(tmp_path: Path, lab_customer: CustomerFile) 
     assert _read(torn).cells
 
 
+@pytest.mark.parametrize(
+    ("at", "source", "outputs", "fate"),
+    [
+        (None, "\n", [], "kept"),  # JupyterLab adds one when the last cell is run by Shift+Enter
+        (2, "", [], "changed"),
+        (None, "1 + 1", [], "changed"),
+        (None, "", OUTPUT, "changed"),
+    ],
+)
+def test_only_an_empty_cell_at_the_end_is_no_edit(
+    tmp_path: Path, lab_customer: CustomerFile, at: int | None, source: str, outputs: list[Any], fate: str
+) -> None:
+    place = WorkFolder(tmp_path, "lab")
+    place.prepare(RUNBOOKS, lab_customer)
+    path = place.path / "02-message-formats.ipynb"
+    nb = _read(path)
+    nb.cells.insert(len(nb.cells) if at is None else at, nbformat.v4.new_code_cell(source, outputs=outputs))
+    nbformat.write(nb, path)
+    fates = {copy.path.name: copy.fate for copy in place.prepare(RUNBOOKS, lab_customer)}
+    assert fates[path.name] == fate
+
+
 def test_fresh_moves_the_old_one_aside(tmp_path: Path, lab_customer: CustomerFile) -> None:
     place = WorkFolder(tmp_path, "lab")
     place.prepare(RUNBOOKS, lab_customer)

@@ -206,6 +206,19 @@ def test_the_record_shows_the_inputs_that_the_copy_folds_away(tmp_path: Path) ->
     assert "source_hidden" not in kept.metadata.jupyter
 
 
+def test_the_record_has_no_empty_cell_at_its_end(tmp_path: Path) -> None:
+    def kept(*sources: str, printed: str = "") -> list[str]:
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        if printed:
+            cells[-1].outputs = [nbformat.v4.new_output("stream", text=printed)]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "copy.ipynb")
+        executed.write(tmp_path / "copy.ipynb", tmp_path / "kept.ipynb", {})
+        return [cell.source for cell in nbformat.read(tmp_path / "kept.ipynb", as_version=4).cells]
+
+    assert kept("1", " ", "2", "\n", "") == ["1", " ", "2"]
+    assert kept("1", "", printed="the cell was emptied after that") == ["1", ""]
+
+
 class TestProgress:
     def test_it_counts_in_words(self, file: Path) -> None:
         made = chapter(file)
