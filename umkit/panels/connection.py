@@ -116,7 +116,7 @@ class ConnectionPanel:
             self.look_for_passwords()
         self.table.value = ""
         self.connect_button.description = say("Connect")
-        self.status.value = state("failed", say("Not connected"), error_text(error))
+        self.status.value = state("failed", say("Not connected"), error_text(error, self.words))
 
     def show(self, reached: Reached) -> None:
         """Show what is known of the connection."""
@@ -198,7 +198,7 @@ class ConnectionPanel:
         if reference is not None:
             self._forget(reference)
         say = self.words.text
-        self.status.value = state("failed", say("Not connected"), error_text(error))
+        self.status.value = state("failed", say("Not connected"), error_text(error, self.words))
 
     def _forget(self, reference: SecretReference) -> None:
         """A server refused this password: it is not used again, and asked for."""

@@ -86,7 +86,7 @@ class Inputs:
         try:
             file = self._restricted(load(path))
         except UmkitError as error:
-            self._tell("failed", say("The customer file is not valid"), error_text(error))
+            self._tell("failed", say("The customer file is not valid"), error_text(error, self.words))
             self.button.value = True  # the form says what is wrong, beside each field
             return
         moved = [key for key, *_ in differing(self.used.dump(), file.dump())]
@@ -104,7 +104,9 @@ class Inputs:
             try:
                 self._hold(InputsForm(self.path.parent, customer=self.path.stem, sections=self.sections))
             except UmkitError as error:  # gone, or a name that no form shows
-                self.told.value = state("failed", self.words.text("The customer file is not valid"), error_text(error))
+                self.told.value = state(
+                    "failed", self.words.text("The customer file is not valid"), error_text(error, self.words)
+                )
         if not self.button.value:
             self.body.children = []
         elif self.form is not None:
