@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,9 +62,11 @@ def file(tmp_path: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def chapter(file: Path, name: str = "02-message-formats", *, sections: tuple[str, ...] = SECTIONS) -> Chapter:
-    """The chapter's cell, run: with the parameters that the file gave when it was opened."""
-    values = yaml.safe_load(file.read_text("utf-8"))
+def chapter(
+    file: Path, name: str = "02-message-formats", *, sections: tuple[str, ...] = SECTIONS, given: Any = None
+) -> Chapter:
+    """The chapter's cell, run: with the parameters that the notebook has; the file's unless given."""
+    values = given or yaml.safe_load(file.read_text("utf-8"))
     made = Chapter(name, mode="interactive", **{section: values.get(section) for section in sections})
     made._repr_mimebundle_()
     return made
@@ -196,6 +199,89 @@ class TestInputs:
         assert "not valid" in head(made).inputs.told.value
         assert head(made).inputs.form is not None
         assert made.inputs.um_services[0].domain == "fax.alleo.intern"
+
+
+def language_field(made: Chapter) -> Any:
+    shown = head(made).inputs
+    shown.button.value = True
+    assert shown.form is not None
+    section = shown.form.sections["run"]
+    section.button.value = True
+    control: Any = section.control
+    return control.parts["language"].input
+
+
+def walk(widget: Any) -> Iterator[Any]:
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from walk(child)
+
+
+def spoken(made: Chapter) -> str:
+    """All that a head says, but for the line that tells of another language."""
+    shown = head(made)
+    parts = [each for each in walk(shown.widget) if each is not shown.notice]
+    said = [getattr(each, name, "") for each in parts for name in ("value", "description")]
+    return " ".join(text for text in said if isinstance(text, str))
+
+
+class TestLanguage:
+    """Words of each part of the head: its title, progress, inputs, form, connection."""
+
+    english = ("A remote domain for each", "steps looked at", "Inputs valid", "Save", "Not connected yet")
+    german = ("Nachrichtenformate", "Schritten angesehen", "Eingaben gültig", "Speichern", "Noch nicht verbunden")
+
+    def test_one_that_is_chosen_is_told_and_the_head_stays_of_a_piece(self, file: Path) -> None:
+        made = chapter(file)
+        language_field(made).value = "de"
+        settled(made)
+        assert made.site.inputs.run.language == "de"
+        said = spoken(made)
+        assert not [word for word in self.english if word not in said]
+        assert not [word for word in self.german if word in said]
+        told = re.sub("<[^>]+>", "", head(made).notice.value)
+        assert "Language changed: run this cell again" in told
+        assert "Sprache geändert: diese Zelle noch einmal ausführen" in told
+
+    @pytest.mark.parametrize("saved", [False, True])
+    def test_when_the_cell_is_run_again_all_of_the_head_follows(self, file: Path, saved: bool) -> None:
+        made = chapter(file)
+        language_field(made).value = "de"
+        settled(made)
+        if saved:
+            form = head(made).inputs.form
+            assert form is not None
+            assert form.save()
+        again = chapter(file, given=made.given.dump())  # the notebook's parameters are those of before
+        language_field(again)
+        said = spoken(again)
+        assert not [word for word in self.german if word not in said]
+        assert not [word for word in self.english if word in said]
+        assert head(again).notice.value == ""
+
+    def test_a_notebook_of_before_begins_in_the_files_language(self, file: Path) -> None:
+        given = yaml.safe_load(file.read_text("utf-8"))
+        file.write_text(file.read_text("utf-8").replace("language: en", "language: de"), "utf-8")
+        said = spoken(chapter(file, given=given))
+        assert "Nachrichtenformate" in said
+        assert "Noch nicht verbunden" in said
+
+
+def test_a_record_under_way_goes_on_with_what_was_changed(file: Path) -> None:
+    """The chapter's cell is run again, as it is asked for when the language was changed."""
+    made = chapter(file)
+    panel: Any = made.configure("FMT-0", RemoteDomain)
+    panel.verify_button.click()
+    settled(made)
+    journal = made.site.journal
+    domain_field(made).value = "fax3.alleo.intern"
+    settled(made)
+    again = chapter(file)
+    assert again.site.journal is journal
+    assert again.site.inputs.um_services[0].domain == "fax3.alleo.intern"
+    assert "FMT-0" in head(again).notice.value, "its card still shows the former inputs"
+    again.configure("FMT-0", RemoteDomain)
+    assert head(chapter(file)).notice.value == "", "what was read with these inputs is not former"
 
 
 def test_the_record_shows_the_inputs_that_the_copy_folds_away(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import ipywidgets as widgets
 
 from umkit.command import Command
+from umkit.customer import CustomerFile
 from umkit.errors import UmkitError
 from umkit.handover.words import Words as RecordWords
 from umkit.outcome import StepOutcome
@@ -31,8 +32,12 @@ WIDE: Final = {"width": "max-content", "height": "auto"}
 
 
 def words_of(sitting: Sitting) -> Words:
-    """The words of the language that the customer file asks for."""
-    inputs = sitting.chapter.site.inputs
+    """The words of the language that the inputs in use ask for."""
+    return spoken(sitting.chapter.site.inputs)
+
+
+def spoken(inputs: CustomerFile) -> Words:
+    """The words of the language that a customer's inputs ask for."""
     wanted = inputs.run.language if inputs.has("run") else LANGUAGES[0]
     return Words(wanted if wanted in LANGUAGES else LANGUAGES[0])
 

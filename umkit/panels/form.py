@@ -158,6 +158,17 @@ class InputsForm:
         self._open(self.customer)
         self._notify()
 
+    def speak(self, language: str) -> None:
+        """Say everything in this language from now on; what was typed stays.
+
+        Arguments:
+            language: ``en`` or ``de``.
+        """
+        self._language = language
+        if self._document is not None and language != self.words.language:
+            self._make(self.values, language)
+            self._check()
+
     def static(self) -> str:
         """The inputs as plain tables: what a record shows, without any script."""
         return tables(self.values, self.needed, self.words)
@@ -190,7 +201,18 @@ class InputsForm:
         values = self._document.values if self._document else {}
         run = values.get("run")
         spoken = run.get("language") if isinstance(run, dict) else None
-        self.words = Words(self._language or (spoken if spoken in LANGUAGES else LANGUAGES[0]))
+        self._make(values, self._language or (spoken if spoken in LANGUAGES else LANGUAGES[0]))
+        self.problems = problems
+        if self._document is None:
+            self._body.children = []
+            text = self.words.text("this file has to be mended in an editor first")
+            self._say("✗", self.words.text("Error"), text, self._lines(problems))
+        else:
+            self._check()
+
+    def _make(self, values: Mapping[str, Any], language: str) -> None:
+        """Make every control anew, with these values and in this language; what was open stays open."""
+        self.words = Words(language)
         self._context = Context(self.words, self._changed)
         opened = {name for name, section in getattr(self, "sections", {}).items() if section.button.value}
         self.sections = {section: Section(section, self._context) for section in SECTIONS}
@@ -199,13 +221,6 @@ class InputsForm:
             section.button.value = section.name in opened
         self._label()
         self._lay_out()
-        self.problems = problems
-        if self._document is None:
-            self._body.children = []
-            text = self.words.text("this file has to be mended in an editor first")
-            self._say("✗", self.words.text("Error"), text, self._lines(problems))
-        else:
-            self._check()
 
     def _label(self) -> None:
         text = self.words.text

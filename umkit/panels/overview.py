@@ -11,7 +11,7 @@ import ipywidgets as widgets
 from umkit.chapters import chapters
 from umkit.lock import CustomerLock
 from umkit.outcome import WORDS
-from umkit.panels.base import Waiting, button, state
+from umkit.panels.base import CardWords, Waiting, button, state
 from umkit.panels.controls import dropdown, labelled
 from umkit.panels.inputs import customer_file
 from umkit.panels.planning import Planning
@@ -81,7 +81,8 @@ class Overview:
         """Read the records anew."""
         say = self.words.text
         runs = [run for run in listing(self.sitting.records, self.customer) if not run.problem]
-        rows = [self._row(name, info.title, runs) for name, info in chapters().items()]
+        title = CardWords(self.words).title
+        rows = [self._row(name, title(info.title), runs) for name, info in chapters().items()]
         html = render(
             "panels/overview.html",
             caption=say("The chapters of {customer}", customer=self.customer),
