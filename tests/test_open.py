@@ -24,6 +24,7 @@ from nbformat.sign import NotebookNotary
 from umkit.cli import main
 from umkit.cockpit import AlreadyOpen, Server, WorkFolder
 from umkit.cockpit.jupyter import WIDGET, before_save
+from umkit.cockpit.settings import arrange
 from umkit.customer import CustomerFile, load, parse
 from umkit.secrets import Secret, remember
 
@@ -177,6 +178,17 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     assert caught.value.exit_code == 2
     with Server(place):  # given back
         pass
+
+
+def test_the_files_are_folded_away_until_somebody_arranges_it(tmp_path: Path) -> None:
+    """At 200 % they would take half of the window."""
+    arrange(tmp_path)
+    [first] = tmp_path.iterdir()
+    assert json.loads(first.read_text("utf-8"))["data"]["layout-restorer:data"]["left"]["collapsed"] is True
+    arranged = first.read_text("utf-8").replace("true", "false")
+    first.write_text(arranged, "utf-8")
+    arrange(tmp_path)
+    assert first.read_text("utf-8") == arranged
 
 
 def test_what_is_saved_has_no_secret_and_no_dead_widget() -> None:

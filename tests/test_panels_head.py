@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import nbformat
 import pytest
@@ -19,6 +20,7 @@ from umkit.agreement import MOVED
 from umkit.handover.gather import gather
 from umkit.journal import read
 from umkit.lab import Lab
+from umkit.outcome import StepOutcome
 from umkit.panels import inputs as inputs_panel
 from umkit.panels.head import Head
 from umkit.panels.passwords import Password
@@ -228,8 +230,8 @@ def spoken(made: Chapter) -> str:
 class TestLanguage:
     """Words of each part of the head: its title, progress, inputs, form, connection."""
 
-    english = ("A remote domain for each", "steps looked at", "Inputs valid", "Save", "Not connected yet")
-    german = ("Nachrichtenformate", "Schritten angesehen", "Eingaben gültig", "Speichern", "Noch nicht verbunden")
+    english = ("A remote domain for each", "steps done", "Inputs valid", "Save", "Not connected yet")
+    german = ("Nachrichtenformate", "Schritten erledigt", "Eingaben gültig", "Speichern", "Noch nicht verbunden")
 
     def test_one_that_is_chosen_is_told_and_the_head_stays_of_a_piece(self, file: Path) -> None:
         made = chapter(file)
@@ -308,10 +310,25 @@ def test_the_record_has_no_empty_cell_at_its_end(tmp_path: Path) -> None:
 class TestProgress:
     def test_it_counts_in_words(self, file: Path) -> None:
         made = chapter(file)
-        assert "0 of 10 steps looked at" in head(made).progress.value
-        made.configure("FMT-0", RemoteDomain)
-        assert "1 of 10 steps looked at: 1 differing" in head(made).progress.value
-        assert 'aria-valuenow="1"' in head(made).progress.value
+        assert "0 of 10 steps done; 0 looked at" in head(made).progress.value
+        panel: Any = made.configure("FMT-0", RemoteDomain)
+        assert "0 of 10 steps done; 1 looked at: 1 differing" in head(made).progress.value
+        panel.apply_button.click()
+        settled(made)
+        assert "1 of 10 steps done; 1 looked at: 1 changed" in head(made).progress.value
+
+    def test_the_bar_is_full_when_all_is_done_and_not_when_all_was_looked_at(self, file: Path) -> None:
+        made = chapter(file)
+        for step in made.info.steps:
+            made.outcomes[step.id] = StepOutcome(step.id, step.title, step.kind, "interactive", result="differs")
+        head(made).refresh()
+        assert 'aria-valuenow="0"' in head(made).progress.value
+        assert "width:0.0%" in head(made).progress.value
+        for out in made.outcomes.values():
+            out.result = "ok"
+        head(made).refresh()
+        assert 'aria-valuenow="10"' in head(made).progress.value
+        assert "width:100.0%" in head(made).progress.value
 
 
 class TestConnection:
@@ -512,6 +529,18 @@ class TestOverview:
         [run] = (tmp_path / "records" / "lab").glob("*-plan")
         assert (run / "manifest.json").is_file()
         assert shown.plan_button in shown.buttons.children
+
+    def test_what_is_said_while_it_stops_is_no_progress(self, file: Path) -> None:
+        shown = head(self.start(file)).overview
+        assert shown is not None
+        shown.planning = mock.Mock()
+        shown._told(1, 11, "00-start: ok (1.0 s)")
+        assert "1 of 11 chapters" in shown.status.value
+        assert "progressbar" in shown.status.value
+        shown.stop_button.click()
+        shown._told(2, 11, "01-forwarding-emails: failed: stopped")
+        assert "Stopping" in shown.status.value
+        assert "progressbar" not in shown.status.value
 
     def test_another_run_is_named(self, file: Path) -> None:
         made = self.start(file)

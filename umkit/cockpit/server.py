@@ -144,6 +144,7 @@ class Server:
 
             path = f"/lab/tree/{chapter}.ipynb"
             LabApp.serverapp_class = Serving
+            settings.arrange(self._folder.workspaces)
             # Arguments in memory, not of a process: they stand above every configuration file.
             server = LabApp.initialize_server(argv=self._arguments(private, port, token, path, verbose))
             server.ending = ending

@@ -19,6 +19,7 @@ from umkit.customer.yaml_text import same
 from umkit.errors import CustomerFileError, Problem, UmkitError, UsageError
 from umkit.panels.controls import ABSENT, Context, dropdown, is_reference, label_of, labelled, problem_text
 from umkit.panels.groups import Section
+from umkit.panels.live import Live
 from umkit.panels.words import LANGUAGES, Words
 from umkit.view import render, table
 
@@ -27,11 +28,6 @@ _COLOURS: Final = {
     "✎": "var(--jp-info-color1, #1565c0)",
     "✗": "var(--jp-error-color1, #c62828)",
 }
-#: JupyterLab marks the focus of its own inputs by a thin line; somebody at the keyboard has to find it at a glance.
-_FOCUS: Final = (
-    "<style>.umkit-panel :focus-visible"
-    "{box-shadow:0 0 0 3px var(--jp-brand-color1,#1976d2)!important;outline:1px solid transparent}</style>"
-)
 
 
 class InputsForm:
@@ -75,7 +71,7 @@ class InputsForm:
         self.save_button, self.revert_button = widgets.Button(), widgets.Button()
         for button in (self.save_button, self.revert_button):
             button.layout.width = "max-content"
-        self.status = widgets.HTML()
+        self.status = Live()
         self._body = widgets.VBox([])
         self.widget = widgets.VBox(
             [
@@ -86,7 +82,6 @@ class InputsForm:
                 widgets.HBox([self.save_button, self.revert_button], layout={"flex_flow": "row wrap"}),
             ]
         )
-        self.widget.children = (*self.widget.children, widgets.HTML(_FOCUS, layout={"margin": "0"}))
         self.widget.add_class("umkit-panel")
         self._open(self.chooser.value)
         self.chooser.observe(self._chosen, "value")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 import ipywidgets as widgets
 
@@ -11,10 +11,13 @@ from umkit.customer import CustomerFile
 from umkit.panels.base import CardWords, Waiting, beside, spoken, state, words_of
 from umkit.panels.connection import ConnectionPanel
 from umkit.panels.inputs import Inputs, present
+from umkit.panels.live import Live
 from umkit.panels.overview import Overview, counted
 from umkit.sitting import Sitting
 from umkit.view import render
 
+#: Results of a step with which nothing is left to be done.
+DONE: Final = ("ok", "changed")
 #: The chapter that shows the overview of all.
 _START = "00-start"
 #: What is said in two languages where one was chosen that the head does not speak.
@@ -61,7 +64,7 @@ class Head:
             rows=[(step.id, card.title(step.title), say(step.kind)) for step in info.steps],
         )
         self.progress = widgets.HTML()
-        self.notice = widgets.HTML()
+        self.notice = Live()
         self.inputs = Inputs(inputs, sections, self.words, self._begin_with)
         self.connection = ConnectionPanel(sitting, self.words)
         self.inputs.on_use(self._go_on_with)
@@ -69,7 +72,7 @@ class Head:
         self.overview = Overview(sitting, self.words) if info.name == _START else None
         if self.overview is not None:
             parts.append(self.overview.widget)
-        self.widget = widgets.VBox(parts, layout=widgets.Layout(overflow="visible"))
+        self.widget = widgets.VBox(parts)
         self.widget.add_class("umkit-head")
         sitting.listeners.append(self._step_ended)
         self.refresh()
@@ -82,15 +85,15 @@ class Head:
         self.widget.close()
 
     def refresh(self) -> None:
-        """How many steps were looked at, how they stand, and which show what is no more in use."""
+        """How many steps are done, how those stand that were looked at, and which show what is no more in use."""
         say, outcomes = self.words.text, dict(self.sitting.chapter.outcomes)
         total = len(self.sitting.chapter.info.steps)
         results = [str(out.result) for out in outcomes.values()]
-        told = say("{seen} of {total} steps looked at", seen=len(outcomes), total=total)
-        told = ": ".join(filter(None, (told, counted(results, self.words))))
-        self.progress.value = render(
-            "panels/progress.html", label=say("Progress"), now=len(outcomes), most=total, told=told
-        )
+        done = sum(result in DONE for result in results)
+        seen = say("{seen} looked at", seen=len(outcomes))
+        told = say("{done} of {total} steps done", done=done, total=total)
+        told += "; " + ": ".join(filter(None, (seen, counted(results, self.words))))
+        self.progress.value = render("panels/progress.html", label=say("Progress"), now=done, most=total, told=told)
         self.notice.value = self._former_steps() + self._other_language()
 
     def _former_steps(self) -> str:

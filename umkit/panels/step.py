@@ -34,6 +34,7 @@ from umkit.panels.live import CopyButton, Live
 from umkit.panels.question import Asked, before_applying, consent_missing
 from umkit.sitting import Sitting
 from umkit.undoing import Undoing
+from umkit.view import render
 
 #: The panels of this kernel by step: a cell that is run again replaces its panel.
 _panels: dict[str, StepPanel] = {}
@@ -81,8 +82,7 @@ class StepPanel:
         self.undo_button = button(say("Undo …"), self._ask_undo, tooltip=say("Take back what was applied here"))
         self.copy_button = CopyButton(self.words)
         self.stop_button = button(say("Stop"), self._stop, style="danger", tooltip=say("Stop it on the server too"))
-        self.bar = widgets.IntProgress(value=1, max=1, bar_style="info", layout=widgets.Layout(width="8em"))
-        self.bar.add_class("umkit-busy")
+        self.bar = widgets.HTML(render("panels/busy.html", label=say("At work")))
         wide = {"description_width": "max-content"}
         self.who = widgets.Text(description=say("Who decides"), style=wide)
         self.reason = widgets.Text(description=say("Reason"), style=wide)
@@ -298,6 +298,7 @@ class StepPanel:
         seconds = f"{time.monotonic() - self._begun:.0f} s"
         waits = not future.running() and self.sitting.busy not in ("", self.step)
         queued = self.words.text("waits for {step}", step=self.sitting.busy) if waits else ""
+        visible(self.bar, not waits)  # what only waits is not at work
         self.status.value = state("busy", word, queued or seconds)
         self._waiting.soon(lambda: self._tick(word, future), after=1.0)
 
