@@ -12,7 +12,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from nbformat.sign import NotebookNotary
 from umkit.cli import main
 from umkit.cockpit import AlreadyOpen, Server, WorkFolder
 from umkit.cockpit.jupyter import WIDGET, before_save
+from umkit.cockpit.settings import arrange
 from umkit.customer import CustomerFile, load, parse
 from umkit.secrets import Secret, remember
 
@@ -133,6 +134,28 @@ def test_edited_and_outdated_copies(tmp_path: Path, lab_customer: CustomerFile) 
     assert _read(torn).cells
 
 
+@pytest.mark.parametrize(
+    ("at", "source", "outputs", "fate"),
+    [
+        (None, "\n", [], "kept"),  # JupyterLab adds one when the last cell is run by Shift+Enter
+        (2, "", [], "changed"),
+        (None, "1 + 1", [], "changed"),
+        (None, "", OUTPUT, "changed"),
+    ],
+)
+def test_only_an_empty_cell_at_the_end_is_no_edit(
+    tmp_path: Path, lab_customer: CustomerFile, at: int | None, source: str, outputs: list[Any], fate: str
+) -> None:
+    place = WorkFolder(tmp_path, "lab")
+    place.prepare(RUNBOOKS, lab_customer)
+    path = place.path / "02-message-formats.ipynb"
+    nb = _read(path)
+    nb.cells.insert(len(nb.cells) if at is None else at, nbformat.v4.new_code_cell(source, outputs=outputs))
+    nbformat.write(nb, path)
+    fates = {copy.path.name: copy.fate for copy in place.prepare(RUNBOOKS, lab_customer)}
+    assert fates[path.name] == fate
+
+
 def test_fresh_moves_the_old_one_aside(tmp_path: Path, lab_customer: CustomerFile) -> None:
     place = WorkFolder(tmp_path, "lab")
     place.prepare(RUNBOOKS, lab_customer)
@@ -155,6 +178,17 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     assert caught.value.exit_code == 2
     with Server(place):  # given back
         pass
+
+
+def test_the_files_are_folded_away_until_somebody_arranges_it(tmp_path: Path) -> None:
+    """At 200 % they would take half of the window."""
+    arrange(tmp_path)
+    [first] = tmp_path.iterdir()
+    assert json.loads(first.read_text("utf-8"))["data"]["layout-restorer:data"]["left"]["collapsed"] is True
+    arranged = first.read_text("utf-8").replace("true", "false")
+    first.write_text(arranged, "utf-8")
+    arrange(tmp_path)
+    assert first.read_text("utf-8") == arranged
 
 
 def test_what_is_saved_has_no_secret_and_no_dead_widget() -> None:
@@ -189,11 +223,20 @@ def test_nothing_is_made_for_what_is_not_valid(
 
 
 class Opened:
-    """``umkit open`` in a process of its own."""
+    """``umkit open`` in a process of its own.
 
-    def __init__(self, folder: Path, *words: str, browser: bool = False) -> None:
+    Arguments:
+        folder: where it is called.
+        words: further words of the command line.
+        browser: whether a browser is shown.
+        program: what Python is to run: this package, or what stands in for it.
+    """
+
+    def __init__(
+        self, folder: Path, *words: str, browser: bool = False, program: Sequence[str] = ("-m", "umkit")
+    ) -> None:
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        self.command = [sys.executable, "-m", "umkit", "open", "lab", *words, "--json"]
+        self.command = [sys.executable, *program, "open", "lab", *words, "--json"]
         self.command += [] if browser else ["--no-browser"]
         self.command += ["--parameters", str(ROOT / "parameters")]
         self.environment = {k: v for k, v in os.environ.items() if k != "UMKIT_LAB"}
@@ -299,6 +342,50 @@ def test_ctrl_c_ends_it_without_a_question(opened: Opened) -> None:
     opened.process.send_signal(signal.SIGINT)
     assert opened.process.wait(timeout=60) == 0
     assert _gone(kernel)
+
+
+#: ``umkit open`` where something stands in the way of a clean end.
+HELD_UP = """
+import sys, threading
+from umkit.headless.quick import skip_slow_imports
+skip_slow_imports()
+from jupyter_server.serverapp import ServerApp
+from umkit.cockpit import ending
+from umkit.cli import main
+ending.GRACE = 3.0
+async def held_up(self):
+    {how}
+ServerApp.cleanup_kernels = held_up
+main(sys.argv[1:])
+"""
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [
+        ("raise RuntimeError('a kernel that fails while it ends')", 0),
+        ("threading.Event().wait()", 1),  # as a socket does whose peer is gone
+        ("threading.Thread(target=threading.Event().wait).start()", 1),  # a thread that nobody joins
+    ],
+    ids=["fails", "blocks", "leaves-a-thread"],
+)
+def test_it_ends_in_any_case_and_its_kernels_with_it(tmp_path: Path, how: str, status: int) -> None:
+    opened = Opened(tmp_path, "02", program=("-c", HELD_UP.format(how=how)))
+    try:
+        kernel = opened.kernel()
+        private = Path(json.loads((tmp_path / "work/lab/.umkit/open.json").read_text())["server"]).parents[1]
+        opened.process.send_signal(signal.SIGTERM)
+        ended = opened.process.wait(timeout=30)
+        assert _gone(kernel)
+        told = opened.process.communicate(timeout=30)[1]
+        assert ended == status, told
+        assert ("did not end within 3 seconds" in told) is bool(status)
+        assert not private.exists(), "the token is in there"
+        assert not (tmp_path / "work/lab/.umkit/open.json").exists()
+    finally:
+        opened.process.kill()
+        opened.process.communicate()
 
 
 @POSIX

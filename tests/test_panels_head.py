@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import nbformat
 import pytest
@@ -18,6 +20,7 @@ from umkit.agreement import MOVED
 from umkit.handover.gather import gather
 from umkit.journal import read
 from umkit.lab import Lab
+from umkit.outcome import StepOutcome
 from umkit.panels import inputs as inputs_panel
 from umkit.panels.head import Head
 from umkit.panels.passwords import Password
@@ -61,9 +64,11 @@ def file(tmp_path: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def chapter(file: Path, name: str = "02-message-formats", *, sections: tuple[str, ...] = SECTIONS) -> Chapter:
-    """The chapter's cell, run: with the parameters that the file gave when it was opened."""
-    values = yaml.safe_load(file.read_text("utf-8"))
+def chapter(
+    file: Path, name: str = "02-message-formats", *, sections: tuple[str, ...] = SECTIONS, given: Any = None
+) -> Chapter:
+    """The chapter's cell, run: with the parameters that the notebook has; the file's unless given."""
+    values = given or yaml.safe_load(file.read_text("utf-8"))
     made = Chapter(name, mode="interactive", **{section: values.get(section) for section in sections})
     made._repr_mimebundle_()
     return made
@@ -198,6 +203,89 @@ class TestInputs:
         assert made.inputs.um_services[0].domain == "fax.alleo.intern"
 
 
+def language_field(made: Chapter) -> Any:
+    shown = head(made).inputs
+    shown.button.value = True
+    assert shown.form is not None
+    section = shown.form.sections["run"]
+    section.button.value = True
+    control: Any = section.control
+    return control.parts["language"].input
+
+
+def walk(widget: Any) -> Iterator[Any]:
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from walk(child)
+
+
+def spoken(made: Chapter) -> str:
+    """All that a head says, but for the line that tells of another language."""
+    shown = head(made)
+    parts = [each for each in walk(shown.widget) if each is not shown.notice]
+    said = [getattr(each, name, "") for each in parts for name in ("value", "description")]
+    return " ".join(text for text in said if isinstance(text, str))
+
+
+class TestLanguage:
+    """Words of each part of the head: its title, progress, inputs, form, connection."""
+
+    english = ("A remote domain for each", "steps done", "Inputs valid", "Save", "Not connected yet")
+    german = ("Nachrichtenformate", "Schritten erledigt", "Eingaben gültig", "Speichern", "Noch nicht verbunden")
+
+    def test_one_that_is_chosen_is_told_and_the_head_stays_of_a_piece(self, file: Path) -> None:
+        made = chapter(file)
+        language_field(made).value = "de"
+        settled(made)
+        assert made.site.inputs.run.language == "de"
+        said = spoken(made)
+        assert not [word for word in self.english if word not in said]
+        assert not [word for word in self.german if word in said]
+        told = re.sub("<[^>]+>", "", head(made).notice.value)
+        assert "Language changed: run this cell again" in told
+        assert "Sprache geändert: diese Zelle noch einmal ausführen" in told
+
+    @pytest.mark.parametrize("saved", [False, True])
+    def test_when_the_cell_is_run_again_all_of_the_head_follows(self, file: Path, saved: bool) -> None:
+        made = chapter(file)
+        language_field(made).value = "de"
+        settled(made)
+        if saved:
+            form = head(made).inputs.form
+            assert form is not None
+            assert form.save()
+        again = chapter(file, given=made.given.dump())  # the notebook's parameters are those of before
+        language_field(again)
+        said = spoken(again)
+        assert not [word for word in self.german if word not in said]
+        assert not [word for word in self.english if word in said]
+        assert head(again).notice.value == ""
+
+    def test_a_notebook_of_before_begins_in_the_files_language(self, file: Path) -> None:
+        given = yaml.safe_load(file.read_text("utf-8"))
+        file.write_text(file.read_text("utf-8").replace("language: en", "language: de"), "utf-8")
+        said = spoken(chapter(file, given=given))
+        assert "Nachrichtenformate" in said
+        assert "Noch nicht verbunden" in said
+
+
+def test_a_record_under_way_goes_on_with_what_was_changed(file: Path) -> None:
+    """The chapter's cell is run again, as it is asked for when the language was changed."""
+    made = chapter(file)
+    panel: Any = made.configure("FMT-0", RemoteDomain)
+    panel.verify_button.click()
+    settled(made)
+    journal = made.site.journal
+    domain_field(made).value = "fax3.alleo.intern"
+    settled(made)
+    again = chapter(file)
+    assert again.site.journal is journal
+    assert again.site.inputs.um_services[0].domain == "fax3.alleo.intern"
+    assert "FMT-0" in head(again).notice.value, "its card still shows the former inputs"
+    again.configure("FMT-0", RemoteDomain)
+    assert head(chapter(file)).notice.value == "", "what was read with these inputs is not former"
+
+
 def test_the_record_shows_the_inputs_that_the_copy_folds_away(tmp_path: Path) -> None:
     cell = nbformat.v4.new_code_cell("mode = 1", metadata={"jupyter": {"source_hidden": True}})
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "copy.ipynb")
@@ -206,13 +294,41 @@ def test_the_record_shows_the_inputs_that_the_copy_folds_away(tmp_path: Path) ->
     assert "source_hidden" not in kept.metadata.jupyter
 
 
+def test_the_record_has_no_empty_cell_at_its_end(tmp_path: Path) -> None:
+    def kept(*sources: str, printed: str = "") -> list[str]:
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        if printed:
+            cells[-1].outputs = [nbformat.v4.new_output("stream", text=printed)]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "copy.ipynb")
+        executed.write(tmp_path / "copy.ipynb", tmp_path / "kept.ipynb", {})
+        return [cell.source for cell in nbformat.read(tmp_path / "kept.ipynb", as_version=4).cells]
+
+    assert kept("1", " ", "2", "\n", "") == ["1", " ", "2"]
+    assert kept("1", "", printed="the cell was emptied after that") == ["1", ""]
+
+
 class TestProgress:
     def test_it_counts_in_words(self, file: Path) -> None:
         made = chapter(file)
-        assert "0 of 10 steps looked at" in head(made).progress.value
-        made.configure("FMT-0", RemoteDomain)
-        assert "1 of 10 steps looked at: 1 differing" in head(made).progress.value
-        assert 'aria-valuenow="1"' in head(made).progress.value
+        assert "0 of 10 steps done; 0 looked at" in head(made).progress.value
+        panel: Any = made.configure("FMT-0", RemoteDomain)
+        assert "0 of 10 steps done; 1 looked at: 1 differing" in head(made).progress.value
+        panel.apply_button.click()
+        settled(made)
+        assert "1 of 10 steps done; 1 looked at: 1 changed" in head(made).progress.value
+
+    def test_the_bar_is_full_when_all_is_done_and_not_when_all_was_looked_at(self, file: Path) -> None:
+        made = chapter(file)
+        for step in made.info.steps:
+            made.outcomes[step.id] = StepOutcome(step.id, step.title, step.kind, "interactive", result="differs")
+        head(made).refresh()
+        assert 'aria-valuenow="0"' in head(made).progress.value
+        assert "width:0.0%" in head(made).progress.value
+        for out in made.outcomes.values():
+            out.result = "ok"
+        head(made).refresh()
+        assert 'aria-valuenow="10"' in head(made).progress.value
+        assert "width:100.0%" in head(made).progress.value
 
 
 class TestConnection:
@@ -413,6 +529,18 @@ class TestOverview:
         [run] = (tmp_path / "records" / "lab").glob("*-plan")
         assert (run / "manifest.json").is_file()
         assert shown.plan_button in shown.buttons.children
+
+    def test_what_is_said_while_it_stops_is_no_progress(self, file: Path) -> None:
+        shown = head(self.start(file)).overview
+        assert shown is not None
+        shown.planning = mock.Mock()
+        shown._told(1, 11, "00-start: ok (1.0 s)")
+        assert "1 of 11 chapters" in shown.status.value
+        assert "progressbar" in shown.status.value
+        shown.stop_button.click()
+        shown._told(2, 11, "01-forwarding-emails: failed: stopped")
+        assert "Stopping" in shown.status.value
+        assert "progressbar" not in shown.status.value
 
     def test_another_run_is_named(self, file: Path) -> None:
         made = self.start(file)

@@ -138,6 +138,7 @@ def test_what_waits_for_another_step_can_be_called_off(
         wait_for((tmp_path / "reached").exists)
         second.apply_button.click()
         assert "waits for FMT-0" in second.status.value
+        assert (second.bar.layout.display, first.bar.layout.display) == ("none", None), "what waits is not at work"
         second.stop_button.click()
         assert "Not begun" in second.status.value
         assert offered(first) == ["Stop"], "the first goes on"

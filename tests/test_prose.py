@@ -33,6 +33,14 @@ def test_every_text_is_there_in_german(path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("path", RUNBOOKS, ids=lambda path: path.stem)
+def test_the_text_fits_a_person_before_buttons(path: Path) -> None:
+    """The same text is read beside a form, and in the record of a run without anybody."""
+    for text, done in ((texts(path), "*Done*"), (translation(path.stem, "de"), "*Erledigt*")):
+        assert not [id for id, said in text.items() if "umkit attest" in said and done not in said]
+    assert "sessions are closed when the chapter is finished" in texts(path)["end-text"]
+
+
 def test_a_copy_speaks_german_and_does_the_same() -> None:
     nb: Any = nbformat.read(RUNBOOKS[2], as_version=4)  # type: ignore[no-untyped-call]
     made = in_language(nb, RUNBOOKS[2].stem, "de")

@@ -14,12 +14,14 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from umkit.command import Command
 from umkit.errors import OutcomeNotWritten, RecordError, RemoteError, UmkitError
 from umkit.journal import Journal
 from umkit.remoting import Endpoint, Result, Session, kept
+from umkit.remoting.endpoint import EXCHANGE
 
 _numbers = itertools.count(1)
 
@@ -82,11 +84,15 @@ class Channel:
         if self._session is not None:
             self._tell_session(self._session)
 
+    def placed(self, command: Command) -> Command:
+        """The command with the name of the Windows host that the channel leads to, for whoever reads it."""
+        return command if self.endpoint.configuration == EXCHANGE else replace(command, host=self.endpoint.name)
+
     def pinned(self, command: Command) -> Command:
-        """The command with the run's domain controller, where the endpoint takes one."""
+        """The command with the run's domain controller, where the endpoint takes one; else with its host's name."""
         controller = self._domain_controller()
         if controller is None or "DomainController" in command.parameters:
-            return command
+            return self.placed(command)
         return Command(command.name, {**command.parameters, "DomainController": controller})
 
     def read(self, command: Command, *, pin: bool = True, errors: str = "raise") -> Result:

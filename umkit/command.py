@@ -72,6 +72,8 @@ class Command:
             (anything with ``reveal()``, which is never called here), a ``list`` of these, or a ``dict`` of these with
             text keys.
         arguments: a program's arguments, each one token; a program is one of :data:`PROGRAMS` and has no parameters.
+        host: the Windows host that it is for, so that a reader can tell alike commands apart; empty for Exchange. It
+            is no part of what is sent, compared or written down: the session leads to the host.
 
     Raises:
         ValueNotSendable: the name, a parameter's name or a value cannot be sent, or cannot be written as PowerShell
@@ -82,6 +84,7 @@ class Command:
     name: str
     parameters: Mapping[str, Value] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+    host: str = ""
 
     def __post_init__(self) -> None:
         if self.name in PROGRAMS and not self.parameters:
@@ -141,6 +144,15 @@ class Command:
             return " ".join(["&", _quoted(self.name), *map(_quoted, self.arguments)])
         return " ".join([self.name, *(_argument(name, value) for name, value in self.parameters.items())])
 
+    def script(self) -> str:
+        """The PowerShell text to read and copy: for a Windows host with a comment before it that names the host."""
+        return f"# {self.host}\n{self.powershell()}" if self.host else self.powershell()
+
+    @property
+    def place(self) -> str:
+        """Where it is for, behind a word: `` on EX01``; empty for Exchange."""
+        return f" on {self.host}" if self.host else ""
+
     def as_json(self) -> dict[str, Any]:
         """The command as JSON-ready values that keep their types.
 
@@ -184,9 +196,9 @@ class Command:
     def __hash__(self) -> int:
         return hash((self.name, frozenset(self.parameters), self.arguments))
 
-    def __reduce__(self) -> tuple[type[Command], tuple[str, dict[str, Value], tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type[Command], tuple[str, dict[str, Value], tuple[str, ...], str]]:
         # A mapping proxy can be neither pickled nor deep-copied.
-        return Command, (self.name, dict(self.parameters), self.arguments)
+        return Command, (self.name, dict(self.parameters), self.arguments, self.host)
 
 
 def _accepted(value: Value) -> Value:

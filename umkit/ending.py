@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from umkit.chapters import ChapterInfo
-from umkit.outcome import WORDS, Result, StepOutcome, worst
-from umkit.view import chip, table
+from umkit.outcome import WORDS, AsItIs, Result, Say, StepOutcome, worst
+from umkit.view import chip, table, unbroken
 
 
 class ChapterEnd:
-    """How a chapter ended: one line a step.
+    """How a chapter ended: one line a step, in the chapter's order.
 
     Arguments:
         info: the chapter.
@@ -19,19 +19,30 @@ class ChapterEnd:
 
     def __init__(self, info: ChapterInfo, outcomes: Mapping[str, StepOutcome]) -> None:
         self.name = info.name
-        self.missing = [step.id for step in info.steps if step.id not in outcomes]
-        self.rows: Sequence[tuple[str, str, str, str]] = [
-            (out.step, out.title, out.result, out.summary) for out in outcomes.values()
-        ]
-        self.result: Result = worst(["open" if self.missing else "ok", *(out.result for out in outcomes.values())])
+        #: Each step's id and title, and how it stands; nothing where its cell was not run.
+        self.steps = [(step.id, step.title, outcomes.get(step.id)) for step in info.steps]
+        results: list[Result] = [out.result if out is not None else "open" for *_, out in self.steps]
+        self.result: Result = worst(results)
+
+    def html(self, say: Say | None = None) -> str:
+        """The table as HTML.
+
+        Arguments:
+            say: says it in another language than English.
+        """
+        say = say or AsItIs()
+        rows = []
+        for step, title, out in self.steps:
+            how = unbroken(f"○ {say.text('not run')}") if out is None else chip(out.result, say)
+            told = say.text("run its cell") if out is None else out.said(say)
+            rows.append((step, say.title(title), how, told))
+        heads = [say.text("Step"), "", say.text("Result"), ""]
+        return table(heads, rows, f"{self.name}: {say.text(WORDS[self.result])}")
 
     def _repr_html_(self) -> str:
-        rows = [(step, title, chip(result), summary) for step, title, result, summary in self.rows]
-        rows += [(step, "", "○ not run", "run its cell") for step in self.missing]
-        return table(["Step", "", "Result", ""], rows, f"{self.name}: {WORDS[self.result]}")
+        return self.html()
 
     def __repr__(self) -> str:
         lines = [f"{self.name}: {WORDS[self.result]}"]
-        lines += [f"  {step} {title}: {summary}" for step, title, _, summary in self.rows]
-        lines += [f"  {step}: not run" for step in self.missing]
+        lines += [f"  {step} {title}: {out.summary if out else 'not run'}" for step, title, out in self.steps]
         return "\n".join(lines)

@@ -43,11 +43,20 @@ def own_file() -> Path | None:
     return None
 
 
+def written(cells: Sequence[Any]) -> list[Any]:
+    """A notebook's cells without the empty ones at its end: JupyterLab adds one when the last is run by Shift+Enter."""
+    kept = list(cells)
+    while kept and not kept[-1].source.strip() and not kept[-1].get("outputs"):
+        kept.pop()
+    return kept
+
+
 def write(source: Path, target: Path, outputs: Mapping[str, Sequence[object]]) -> None:
     """Write a notebook as it would be without a person: its cells, and what each of them shows.
 
     Arguments:
-        source: the notebook as it was saved; its cells are taken, and the text that cells of the person's own printed.
+        source: the notebook as it was saved; its cells are taken, but for empty ones at its end, and the text that
+            cells of the person's own printed.
         target: where to.
         outputs: what a cell shows, by the cell's id.
 
@@ -65,6 +74,7 @@ def write(source: Path, target: Path, outputs: Mapping[str, Sequence[object]]) -
             next="save it in JupyterLab, then seal again",
         ) from error
     notebook.metadata.pop("widgets", None)
+    notebook.cells = written(notebook.cells)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for number, cell in enumerate(code, 1):
         cell.execution_count = number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from umkit.command import Command
 from umkit.errors import UmkitError
@@ -26,6 +26,35 @@ WORDS: Mapping[str, str] = {
     "failed": "failed",
     "unknown": "unknown: read before anything else",
 }
+
+
+class Say(Protocol):
+    """The words of what was found, in a reader's language."""
+
+    def text(self, message: str) -> str:
+        """A label or a state."""
+
+    def title(self, text: str) -> str:
+        """A step's title."""
+
+    def thing(self, text: str) -> str:
+        """The name of an object."""
+
+    def value(self, text: str) -> str:
+        """A value as the table shows it."""
+
+    def finding(self, text: str) -> str:
+        """A sentence about what was found."""
+
+
+class AsItIs:
+    """English, as everything is said by itself."""
+
+    def text(self, message: str) -> str:
+        """The same."""
+        return message
+
+    title = thing = value = finding = text
 
 
 def worst(results: Iterable[Result]) -> Result:
@@ -146,19 +175,26 @@ class StepOutcome:
     @property
     def summary(self) -> str:
         """One line for the terminal and the journal."""
+        return self.said(AsItIs())
+
+    def said(self, say: Say) -> str:
+        """The summary in a reader's language."""
         if not self.called:
-            return "not called for here"
+            return say.text("not called for here")
         if self.error is not None:
-            parts = (self.error.what, self.error.seen, self.error.next and f"next: {self.error.next}")
+            next = self.error.next and f"{say.text('next')}: {say.finding(self.error.next)}"
+            parts = (say.finding(self.error.what), self.error.seen, next)
             return "; ".join(dict.fromkeys(part for part in parts if part))
-        bad = [finding.text for finding in self.findings if finding.result != "ok"]
+        bad = [say.finding(finding.text) for finding in self.findings if finding.result != "ok"]
         if bad:
             return "; ".join(bad)
         if self.result == "differs":
-            return "; ".join(_differing(self.rows))
+            return "; ".join(_differing(self.rows, say))
+        if self.changes == 1:
+            return say.text("1 property changed and read back")
         if self.changes:
-            return f"{self.changes} {'property' if self.changes == 1 else 'properties'} changed and read back"
-        return WORDS[self.result]
+            return say.text("{number} properties changed and read back").replace("{number}", str(self.changes))
+        return say.text(WORDS[self.result])
 
     def as_event(self) -> dict[str, Any]:
         """The step's fields for the journal's ``step`` event (design §4.2, §4.5)."""
@@ -196,8 +232,8 @@ class StepOutcome:
             )
         lines += [f"  {finding.result}: {finding.text}" for finding in self.findings]
         lines += [f"  {note}" for note in self.notes]
-        lines += [f"  sent: {command}" for command in self.commands]
-        lines += [f"  would send: {command}" for command in self.would]
+        lines += [f"  sent{command.place}: {command}" for command in self.commands]
+        lines += [f"  would send{command.place}: {command}" for command in self.would]
         if self.error is not None:
             lines.append(str(self.error))
         return "\n".join(lines)
@@ -205,7 +241,7 @@ class StepOutcome:
     __repr__ = __str__
 
 
-def _differing(rows: Iterable[Row], most: int = 4) -> list[str]:
+def _differing(rows: Iterable[Row], say: Say, most: int = 4) -> list[str]:
     """What differs, an object at a time: the first few properties, or that the object is not there."""
     by_thing: dict[str, list[Row]] = {}
     for row in rows:
@@ -214,8 +250,9 @@ def _differing(rows: Iterable[Row], most: int = 4) -> list[str]:
     told = []
     for thing, own in by_thing.items():
         if not any(row.exists for row in own):
-            told.append(f"{thing} is not there yet")
+            told.append(say.text("{thing} is not there yet").replace("{thing}", say.thing(thing)))
             continue
         names = ", ".join(row.property for row in own[:most])
-        told.append(f"{thing}: {names}" + (f" and {len(own) - most} more" if len(own) > most else ""))
+        rest = say.text(" and {number} more").replace("{number}", str(len(own) - most)) if len(own) > most else ""
+        told.append(f"{say.thing(thing)}: {names}{rest}")
     return told

@@ -92,15 +92,16 @@ class Chapter:
         self._work: dict[str, Callable[[StepOutcome], None]] = {}
         self._own_record: record.Record | None = None
         #: The sections that the chapter was given, and what they were.
-        self._sections, self._given = tuple(sections), self.inputs
+        self._sections, self.given = tuple(sections), self.inputs
         #: Steps whose cells were run with other inputs than the present ones.
-        self._former: set[str] = set()
+        self.former: set[str] = set()
         self._untold = False
         self._head: Head | None = None
         by_person = mode == "interactive" and not os.environ.get("UMKIT_RECORD") and not self.headless and attended()
         earlier = _sat.pop() if _sat else None
         if earlier is not None and by_person and earlier.continues(self.info.name, self.inputs):
-            _open.clear()  # the person sits on, with the record and the sessions
+            _open.clear()  # the person sits on, with the record, the sessions, and the inputs as they changed them
+            self.inputs = earlier.chapter.site.inputs
         else:
             earlier = None
             close()  # a chapter's cell that is run again must not leave its shells behind: there are 18
@@ -229,7 +230,7 @@ class Chapter:
         try:
             with self._step(step, mode) as out:
                 if mode == "interactive":
-                    self._former.discard(step)
+                    self.former.discard(step)
                 self._work[step](out)
         except UmkitError as error:
             told = self.outcomes[step]
@@ -341,7 +342,7 @@ class Chapter:
         """
         moved = any(inputs.dump().get(name) != self.inputs.dump().get(name) for name in ("exchange", "hosts"))
         self.inputs = self.site.inputs = inputs
-        self._former |= set(self.outcomes)
+        self.former |= set(self.outcomes)
         self._untold = self.site.journal is not None  # a record that begins later has them among its inputs
         if moved:
             self.site.close()
@@ -353,7 +354,7 @@ class Chapter:
         from umkit.panels.head import Head
 
         if self._head is None:
-            self._head = Head(self.sitting, self._sections, self.use, self._former, self._repr_html_)
+            self._head = Head(self.sitting, self._sections, self.use, self.former, self._repr_html_)
         return self._head.mimebundle()
 
     def _repr_html_(self) -> str:
@@ -367,7 +368,7 @@ class Chapter:
         html = f"<p>Mode <strong>{self.mode}</strong>: {say}</p>" + table(
             ["Step", "What it does", "Kind"], rows, f"{self.info.title}: {self.inputs.customer.name}"
         )
-        changed = [[key, was, now] for key, was, now in differing(self._given.dump(), self.inputs.dump())]
+        changed = [[key, was, now] for key, was, now in differing(self.given.dump(), self.inputs.dump())]
         if changed:
             html += table(["Input", "In the parameters", "Used"], changed, "Inputs that differ from the parameters")
         return html

@@ -20,6 +20,7 @@ from umkit.customer.connection import Host
 from umkit.errors import Blocked, HostNotNamed, Unreadable, UsageError
 from umkit.journal import Journal, read
 from umkit.remoting import Endpoint
+from umkit.remoting.endpoint import EXCHANGE
 from umkit.versions import edition
 
 if TYPE_CHECKING:
@@ -71,9 +72,7 @@ class Site:
         """The channel to the organisation's Exchange endpoint."""
         asked = self.inputs.exchange
         if asked.endpoint == LAB:
-            endpoint = self._lab_endpoint(
-                "exchange", self._lab()["exchange"], "Microsoft.Exchange", asked.auth, asked.deadline
-            )
+            endpoint = self._lab_endpoint("exchange", self._lab()["exchange"], EXCHANGE, asked.auth, asked.deadline)
         else:
             endpoint = Endpoint(
                 name="exchange",

@@ -38,8 +38,12 @@ class Worked(Protocol):
     """What a sitting needs of its chapter."""
 
     info: ChapterInfo
+    #: The inputs that the notebook gave; those in use are the site's.
+    given: CustomerFile
     site: Site
     outcomes: dict[str, StepOutcome]
+    #: Steps whose cells were run with other inputs than those in use.
+    former: set[str]
 
     def perform(self, step: str, mode: str) -> StepOutcome:
         """Carry out one step in a mode; an error is told in the outcome."""
@@ -89,10 +93,13 @@ class Sitting:
         if earlier is not None:
             self._worker.submit(lambda: self._go_on_with(earlier)).result()
 
-    def continues(self, chapter: str, inputs: CustomerFile) -> bool:
-        """Whether a chapter whose cell is run again can go on with this sitting: the same one, with the same inputs."""
-        mine = self.chapter.info.name, self.chapter.site.inputs.dump()
-        return not self.over and mine == (chapter, inputs.dump())
+    def continues(self, chapter: str, given: CustomerFile) -> bool:
+        """Whether a chapter whose cell is run again can go on with this sitting: the same one, given the same inputs.
+
+        It goes on with those in use, which a person may have changed in the form.
+        """
+        mine = self.chapter.info.name, self.chapter.given.dump()
+        return not self.over and mine == (chapter, given.dump())
 
     def look(self, step: str) -> StepOutcome:
         """Read what a step is about and say what would be sent; for a notebook's cell, which waits for it."""
@@ -362,6 +369,7 @@ class Sitting:
         self.record, earlier.record = earlier.record, None
         self._written, self._changed, self.sealed = earlier._written, earlier._changed, earlier.sealed
         self.chapter.outcomes.update(earlier.chapter.outcomes)
+        self.chapter.former.update(earlier.chapter.former)
         if self.record is not None:
             self.chapter.site.write_to(self.record.journal)
         earlier.over = True

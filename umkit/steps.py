@@ -26,6 +26,10 @@ GUARDS = {
 }
 
 
+#: A note on a manual step whose attestation a check does not bear out.
+OTHERWISE = "it was attested as done, but the machine sees it otherwise"
+
+
 class Examination(Protocol):
     """A check or a probe; one that does more than read says in ``acts`` what it does to the customer's systems."""
 
@@ -97,7 +101,7 @@ def hold_to_agreed(commands: Sequence[Command], agreed: Sequence[Command], label
     if new := [command for command in commands if command.as_json() not in known]:
         raise Blocked(
             f"{label}: what would be sent is not what was shown, so it was not sent",
-            seen="; ".join(map(str, new)),
+            seen="; ".join(f"{command}{command.place}" for command in new),
             next="look again: the card then shows what would be sent now",
         )
 
@@ -138,7 +142,7 @@ def take_word(out: StepOutcome, examinations: Sequence[Examination], site: Site,
         return
     out.findings.append(Finding("ok", f"attested by {said}"))
     if seen != "ok":
-        out.notes.append("it was attested as done, but the machine sees it otherwise")
+        out.notes.append(OTHERWISE)
     out.result = worst(["differs" if seen == "open" else seen, "failed" if problems else "ok"])
 
 

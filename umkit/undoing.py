@@ -238,7 +238,7 @@ def _judge(undoing: Undoing, site: Site) -> None:
         undoing.out.rows.clear()
         return
     undoing.done = part
-    undoing.out.would = list(commands)
+    undoing.out.would = [channel.placed(command) for command in commands]
     if done.verb == "update" and resource.undo_remark:
         undoing.out.notes.append(resource.undo_remark)
     if any(command.name == "Stop-Service" for command in commands):  # its settings hold when it starts again

@@ -8,12 +8,13 @@ always a word and a sign, never a colour alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from umkit.errors import UmkitError
-from umkit.outcome import WORDS, StepOutcome
+from umkit.outcome import WORDS, AsItIs, Say, StepOutcome
 
 #: A sign and a border colour for each result; the word beside it says the same.
 SIGNS = {
@@ -60,34 +61,6 @@ def shortened(text: str, most: int = 600) -> str:
 _jinja.filters["shortened"] = shortened
 
 
-class Say(Protocol):
-    """The words of a card in a reader's language."""
-
-    def text(self, message: str) -> str:
-        """A label or a state."""
-
-    def title(self, text: str) -> str:
-        """A step's title."""
-
-    def thing(self, text: str) -> str:
-        """The name of an object."""
-
-    def value(self, text: str) -> str:
-        """A value as the table shows it."""
-
-    def finding(self, text: str) -> str:
-        """A sentence about what was found."""
-
-
-class _AsItIs:
-    """English, as everything is said by itself."""
-
-    def text(self, message: str) -> str:
-        return message
-
-    title = thing = value = finding = text
-
-
 def card(out: StepOutcome, say: Say | None = None) -> str:
     """The card of one step, as HTML.
 
@@ -95,7 +68,7 @@ def card(out: StepOutcome, say: Say | None = None) -> str:
         out: what was found, or done.
         say: says it in another language than English.
     """
-    say = say or _AsItIs()
+    say = say or AsItIs()
     sign, colour = SIGNS[out.result]
     changed = bool(out.changes)
     return _jinja.get_template("card.html").render(
@@ -113,7 +86,7 @@ def card(out: StepOutcome, say: Say | None = None) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "") -> str:
-    """A plain table as HTML; every cell is escaped."""
+    """A plain table as HTML; every cell is escaped that is no markup already."""
     return _jinja.get_template("table.html").render(heads=heads, rows=list(rows), caption=caption, style=STYLE)
 
 
@@ -122,9 +95,15 @@ def render(template: str, **values: Any) -> str:
     return _jinja.get_template(template).render(**values)
 
 
-def chip(result: str) -> str:
-    """A result as a sign and a word, for a table's cell."""
-    return f"{SIGNS[result][0]} {WORDS[result]}"
+def chip(result: str, say: Say | None = None) -> Markup:
+    """A result as a sign and a word, for a table's cell; the two stay on one line."""
+    word, colon, rest = (say or AsItIs()).text(WORDS[result]).partition(": ")
+    return unbroken(f"{SIGNS[result][0]} {word}{colon.strip()}") + f" {rest}".rstrip()
+
+
+def unbroken(text: str) -> Markup:
+    """A text that stays on one line, however narrow the page is."""
+    return Markup('<span style="white-space:nowrap">{}</span>').format(text)
 
 
 def _parts(error: UmkitError) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from umkit.cockpit.prose import in_language
 from umkit.durable import cannot_write, write_atomic
 from umkit.errors import UsageError
+from umkit.executed import written
 from umkit.headless import values_for
 
 if TYPE_CHECKING:
@@ -178,8 +179,9 @@ def _parameterised(nb: Any, values: dict[str, Any]) -> Any:
 
 
 def _digest(nb: Any) -> str:
-    """The cells' sources as one number, without the parameters, which are not the chapter's."""
-    cells = [(cell.cell_type, cell.source) for cell in nb.cells if INJECTED not in cell.metadata.get("tags", ())]
+    """The cells' sources as one number, without what is not the chapter's: the parameters, empty cells at the end."""
+    own = (cell for cell in written(nb.cells) if INJECTED not in cell.metadata.get("tags", ()))
+    cells = [(cell.cell_type, cell.source) for cell in own]
     return hashlib.sha256(json.dumps(cells).encode()).hexdigest()
 
 

@@ -8,12 +8,30 @@ from typing import Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado.web import HTTPError
 
+from umkit.cockpit.ending import Ending
 from umkit.secrets import redact
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class Serving(ServerApp):
+    """A server that comes to its end, also where something of its clean end fails or takes for ever."""
+
+    #: Ends the process in any case; there from the first request on.
+    ending: Ending | None = None
+
+    async def _cleanup(self) -> None:
+        """Jupyter's own, for a signal and for *Shut Down* in its menu; where it raised, the loop would go on."""
+        if self.ending is not None:
+            self.ending.begin()
+        try:
+            await super()._cleanup()
+        except Exception as error:  # whatever it is, the end goes on
+            self.log.error("not ended cleanly: %s: %s", type(error).__name__, redact(str(error)))
 
 
 class Kernels(AsyncMappingKernelManager):
@@ -24,6 +42,10 @@ class Kernels(AsyncMappingKernelManager):
         if "env" in options:
             return str(Path.cwd())
         return str(super().cwd_for_path(path, **options))  # type: ignore[no-untyped-call]
+
+    def here(self) -> list[Any]:
+        """The managers of the kernels that were begun and not ended yet."""
+        return list(self._kernels.values())
 
 
 class LogIn(JupyterHandler):

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import site
 import socket
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from umkit.cockpit import settings
+from umkit.cockpit.ending import Ending, kill
 from umkit.cockpit.folder import WorkFolder
 from umkit.durable import write_atomic
 from umkit.errors import UsageError
@@ -112,7 +114,8 @@ class Server:
     ) -> None:
         """Serve until SIGINT, SIGTERM or the terminal's end; then end every kernel.
 
-        It belongs into the main thread of a process of its own: it changes the process's environment.
+        It belongs into the main thread of a process of its own: it changes the process's environment, and from the
+        moment the end is asked for, the process ends within :data:`~umkit.cockpit.ending.GRACE` seconds in any case.
 
         Arguments:
             chapter: the chapter to begin with.
@@ -126,17 +129,26 @@ class Server:
         port = port or _free_port()
         _must_be_free(port)
         token = secrets.token_urlsafe(32)
-        _on_signals(lambda *_: sys.exit(1))  # until there is a server to stop, and also where SIGTERM would just kill
         with tempfile.TemporaryDirectory(prefix="umkit-open-", ignore_cleanup_errors=True) as name:
             private = Path(name)  # only this user may look into it
+            kernels: Callable[[], list[Any]] = list
+            ending = Ending(lambda: self._cut_short(private, kernels()))
+            # Until there is a server to stop, and also where SIGTERM would just kill.
+            _on_signals(ending.begin, lambda: sys.exit(1))
             settings.write(private)
             self._set_environment(private, environment)
             skip_slow_imports()
             from jupyterlab.labapp import LabApp
 
+            from umkit.cockpit.jupyter import Serving
+
             path = f"/lab/tree/{chapter}.ipynb"
+            LabApp.serverapp_class = Serving
+            settings.arrange(self._folder.workspaces)
             # Arguments in memory, not of a process: they stand above every configuration file.
             server = LabApp.initialize_server(argv=self._arguments(private, port, token, path, verbose))
+            server.ending = ending
+            kernels = server.kernel_manager.here
             opened = Opened(
                 f"http://{LOOPBACK}:{server.port}{path}",
                 token,
@@ -144,7 +156,8 @@ class Server:
                 os.getpid(),
                 _let_in_once(server, path),
             )
-            _on_signals(lambda *_: server.stop(from_signal=True))  # Jupyter would ask for a confirmation first
+            # Jupyter would ask for a confirmation first.
+            _on_signals(ending.begin, lambda: server.stop(from_signal=True))
 
             def answers() -> None:
                 state = {"url": opened.url, "pid": opened.pid, "server": server.info_file}
@@ -154,6 +167,14 @@ class Server:
             server.io_loop.add_callback(answers)
             _wake_for_signals()
             server.start()
+            kill(kernels())  # where a clean end broke off
+
+    def _cut_short(self, private: Path, kernels: list[Any]) -> None:
+        """What must not be left behind where the end is not a clean one: kernels, and files with the token."""
+        kill(kernels)
+        shutil.rmtree(private, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self._state.unlink(missing_ok=True)
 
     def _arguments(self, private: Path, port: int, token: str, path: str, verbose: bool) -> list[str]:
         folder, runtime = self._folder, private / "runtime"
@@ -260,11 +281,16 @@ def _must_be_free(port: int) -> None:
             ) from error
 
 
-def _on_signals(handler: Callable[..., Any]) -> None:
-    """Do this at Ctrl-C, at termination, and when the terminal is closed."""
+def _on_signals(*calls: Callable[[], Any]) -> None:
+    """Do this, in this order, at Ctrl-C, at termination, and when the terminal is closed."""
+
+    def handle(*_: Any) -> None:
+        for call in calls:
+            call()
+
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), handler)
+            signal.signal(getattr(signal, name), handle)
 
 
 def _wake_for_signals() -> None:

@@ -48,8 +48,6 @@ def usable(path: Path, inputs: CustomerFile, chapters: Sequence[str] = ()) -> pl
     Raises ``UsageError`` when the plan is not for this.
     """
     plan = planfile.usable(path, inputs.customer.name, inputs.dump())
-    if plan.other_kit and progress is not None:
-        progress.remark(plan.other_kit)
     numbers = {name.partition("-")[0] for name in plan.chapters}
     if chapters and {name.partition("-")[0] for name in chapters} != numbers:
         raise UsageError(
@@ -86,6 +84,8 @@ def apply(
     Raises ``UsageError`` when the plan is not for this, ``Blocked`` naming every property that has moved since.
     """
     plan = usable(path, inputs, chapters)
+    if plan.other_kit and progress is not None:
+        progress.remark(plan.other_kit)
 
     def go(mode: str, held: Path | None = None) -> RunSummary:
         return run(

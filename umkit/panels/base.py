@@ -9,6 +9,8 @@ from typing import Any, Final, TypeVar
 
 import ipywidgets as widgets
 
+from umkit.command import Command
+from umkit.customer import CustomerFile
 from umkit.errors import UmkitError
 from umkit.handover.words import Words as RecordWords
 from umkit.outcome import StepOutcome
@@ -30,8 +32,12 @@ WIDE: Final = {"width": "max-content", "height": "auto"}
 
 
 def words_of(sitting: Sitting) -> Words:
-    """The words of the language that the customer file asks for."""
-    inputs = sitting.chapter.site.inputs
+    """The words of the language that the inputs in use ask for."""
+    return spoken(sitting.chapter.site.inputs)
+
+
+def spoken(inputs: CustomerFile) -> Words:
+    """The words of the language that a customer's inputs ask for."""
     wanted = inputs.run.language if inputs.has("run") else LANGUAGES[0]
     return Words(wanted if wanted in LANGUAGES else LANGUAGES[0])
 
@@ -39,12 +45,16 @@ def words_of(sitting: Sitting) -> Words:
 class CardWords:
     """A card's words in the reader's language; what was found is said as in the handover.
 
+    Where a button does it, a sentence names that button and not the command line.
+
     Arguments:
         words: the panels' words of that language.
     """
 
     def __init__(self, words: Words) -> None:
-        self._panel, self._record = words, RecordWords(words.language)
+        self._panel = words
+        #: The handover's words; in English a value stays as the server has it.
+        self._record = None if words.language == LANGUAGES[0] else RecordWords(words.language)
 
     def text(self, message: str) -> str:
         """A label or a state."""
@@ -52,26 +62,39 @@ class CardWords:
 
     def title(self, text: str) -> str:
         """A step's title."""
-        return self._record.text(text)
+        return self._record.text(text) if self._record else text
 
     def thing(self, text: str) -> str:
         """The name of an object."""
-        return self._record.recorded("object", text)
+        return self._recorded("object", text)
 
     def value(self, text: str) -> str:
         """A value as the table shows it."""
-        return self._record.recorded("value", text)
+        return self._recorded("value", text)
 
     def finding(self, text: str) -> str:
         """A sentence about what was found."""
         said = self._panel.problem(text)
-        return said if said != text else self._record.recorded("finding", text)
+        return said if said != text else self._recorded("finding", text)
+
+    def error(self, error: BaseException) -> str:
+        """What an error says in one line, with what to do next."""
+        if not isinstance(error, UmkitError):
+            return f"{type(error).__name__}: {error}"
+        whole = "; ".join(part for part in (error.what, error.seen, error.next) if part)
+        said = self._panel.problem(whole)
+        if said != whole:
+            return said
+        parts = (self.finding(error.what), error.seen, self.finding(error.next))  # what was seen is the server's own
+        return "; ".join(part for part in parts if part)
+
+    def _recorded(self, context: str, text: str) -> str:
+        return self._record.recorded(context, text) if self._record else text
 
 
 def shown(out: StepOutcome, words: Words) -> dict[str, str]:
     """A step's card as HTML and as text, in the reader's language."""
-    say = None if words.language == LANGUAGES[0] else CardWords(words)
-    return {"text/html": card(out, say), "text/plain": str(out)}
+    return {"text/html": card(out, CardWords(words)), "text/plain": str(out)}
 
 
 def button(text: str, pressed: Callable[[], None], *, style: str = "", tooltip: str = "") -> widgets.Button:
@@ -116,12 +139,14 @@ def state(kind: str, word: str, text: str = "", lines: list[str] | None = None) 
     return render("panels/status.html", sign=sign, colour=colour, word=word, text=text, lines=lines or [])
 
 
-def error_text(error: BaseException) -> str:
-    """What an error says in one line, with what to do next."""
-    if not isinstance(error, UmkitError):
-        return f"{type(error).__name__}: {error}"
-    parts = (error.what, error.seen, error.next)
-    return "; ".join(part for part in parts if part)
+def told(command: Command) -> str:
+    """A command in a line of text, behind the name of the Windows host that it is for."""
+    return f"{command.host}: {command}" if command.host else str(command)
+
+
+def error_text(error: BaseException, words: Words) -> str:
+    """What an error says in one line in the reader's language, with what to do next."""
+    return CardWords(words).error(error)
 
 
 def beside(widget: widgets.Widget, html: str, text: str) -> dict[str, Any]:

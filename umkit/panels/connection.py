@@ -9,9 +9,10 @@ import ipywidgets as widgets
 
 from umkit.errors import AuthenticationFailed, SecretError, UmkitError
 from umkit.outcome import StepOutcome
-from umkit.panels.base import Waiting, button, error_text, state, words_of
+from umkit.panels.base import Waiting, button, error_text, state
 from umkit.panels.passwords import Passwords, unresolved
 from umkit.panels.reached import HostSeen, Reached, connect, known, open_channels, reference_of
+from umkit.panels.words import Words
 from umkit.secrets import SecretReference, ask_elsewhere, forget
 from umkit.sitting import Sitting
 from umkit.view import render
@@ -27,11 +28,11 @@ class ConnectionPanel:
 
     Arguments:
         sitting: the person's work on the chapter.
+        words: the language.
     """
 
-    def __init__(self, sitting: Sitting) -> None:
-        self.sitting = sitting
-        self.words = words_of(sitting)
+    def __init__(self, sitting: Sitting, words: Words) -> None:
+        self.sitting, self.words = sitting, words
         self._waiting = Waiting()
         self._seen: frozenset[str] = frozenset()
         #: Passwords that a server refused, with the reason to ask for them.
@@ -43,7 +44,7 @@ class ConnectionPanel:
         self.table = widgets.HTML()
         self.passwords = Passwords(self.words, self._password_taken)
         self.widget = widgets.VBox([self.passwords.widget, self.status, self.table, self.connect_button])
-        ask_elsewhere("in the connection panel at the head of this chapter, then run the step's cell again")
+        ask_elsewhere("in the connection panel at the head of this chapter, then press Look again at the step")
         sitting.listeners.append(self._step_ended)
         self.begin_anew()
 
@@ -98,9 +99,7 @@ class ConnectionPanel:
         self._refused.discard(reference)
         self.sitting.run(self.sitting.chapter.site.renew)
         self.look_for_passwords()
-        self.status.value = state(
-            "ask", say("Taken for this session"), say("press Connect, or run the step's cell again")
-        )
+        self.status.value = state("ask", say("Taken for this session"), say("press Connect, or Look again at the step"))
 
     def _connected(self, future: Future[Reached]) -> None:
         say = self.words.text
@@ -116,7 +115,7 @@ class ConnectionPanel:
             self.look_for_passwords()
         self.table.value = ""
         self.connect_button.description = say("Connect")
-        self.status.value = state("failed", say("Not connected"), error_text(error))
+        self.status.value = state("failed", say("Not connected"), error_text(error, self.words))
 
     def show(self, reached: Reached) -> None:
         """Show what is known of the connection."""
@@ -198,7 +197,7 @@ class ConnectionPanel:
         if reference is not None:
             self._forget(reference)
         say = self.words.text
-        self.status.value = state("failed", say("Not connected"), error_text(error))
+        self.status.value = state("failed", say("Not connected"), error_text(error, self.words))
 
     def _forget(self, reference: SecretReference) -> None:
         """A server refused this password: it is not used again, and asked for."""

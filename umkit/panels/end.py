@@ -9,11 +9,13 @@ from typing import Any
 import ipywidgets as widgets
 
 from umkit import executed
+from umkit.ending import ChapterEnd
 from umkit.errors import UsageError
-from umkit.outcome import WORDS
-from umkit.panels.base import Waiting, beside, button, error_text, state, words_of
+from umkit.outcome import WORDS, StepOutcome
+from umkit.panels.base import CardWords, Waiting, beside, button, error_text, state, words_of
 from umkit.panels.live import Live
 from umkit.sitting import Sealed, Sitting
+from umkit.steps import OTHERWISE
 
 
 class EndPanel:
@@ -25,7 +27,7 @@ class EndPanel:
         head: what the chapter's first cell shows where nobody can press a button.
     """
 
-    def __init__(self, sitting: Sitting, summary: Callable[[], Any], head: Any) -> None:
+    def __init__(self, sitting: Sitting, summary: Callable[[], ChapterEnd], head: Any) -> None:
         self.sitting, self._summary, self._head = sitting, summary, head
         self.words = words_of(sitting)
         say = self.words.text
@@ -47,10 +49,13 @@ class EndPanel:
         """Show how the steps stand by now, and what is missing before the chapter is sealed."""
         end = self._summary()
         if self._card is not None:
-            self._card.update({"text/html": end._repr_html_(), "text/plain": str(end)}, raw=True)
+            self._card.update(self._bundle(end), raw=True)
         missing = self._missing()
         text = self.words.text("It can be sealed all the same; the record then says so.")
         self.missing.value = state("ask", self.words.text("Not done yet"), text, missing) if missing else ""
+
+    def _bundle(self, end: ChapterEnd) -> dict[str, str]:
+        return {"text/html": end.html(CardWords(self.words)), "text/plain": str(end)}
 
     def _missing(self) -> list[str]:
         say, outcomes = self.words.text, self.sitting.chapter.outcomes
@@ -63,19 +68,28 @@ class EndPanel:
                 continue
             elif any(finding.text.startswith("skipped by ") for finding in out.findings):
                 why = say("skipped, with a name and a reason")
-            elif out.kind == "manual":
-                why = say("a person must do it, or say that it is done")
+            elif out.kind == "manual" and out.error is None:
+                why = self._of_a_person(out)
             else:
                 why = say(WORDS[out.result])
             found.setdefault(why, []).append(step.id)
         return [f"{', '.join(steps)}: {why}" for why, steps in found.items()]
+
+    def _of_a_person(self, out: StepOutcome) -> str:
+        """Why a manual step is not done: nobody has said so, or not all bears out who has."""
+        say = self.words.text
+        if out.result == "open":
+            return say("a person must do it, or say that it is done")
+        if OTHERWISE in out.notes:
+            return say("a person said that it is done, but what can be seen of it says otherwise")
+        return say("a person said that it is done, but what was written down then was changed since")
 
     def _ipython_display_(self) -> None:
         from IPython.display import DisplayHandle, display
 
         end = self._summary()
         self._card = DisplayHandle()  # type: ignore[no-untyped-call]
-        self._card.display({"text/html": end._repr_html_(), "text/plain": str(end)}, raw=True)
+        self._card.display(self._bundle(end), raw=True)
         display(beside(self.widget, "<span></span>", ""), raw=True)  # type: ignore[no-untyped-call]
 
     def _heard(self, step: str) -> None:
@@ -108,11 +122,11 @@ class EndPanel:
         self.seal_button.focus()
         error = future.exception()
         if isinstance(error, UsageError):
-            self.status.value = state("ok", say("Sealed already"), self.words.problem(error_text(error)))
+            self.status.value = state("ok", say("Sealed already"), error_text(error, self.words))
             return
         if error:
             text = say("What was done is in the journal; nothing is lost.")
-            self.status.value = state("failed", say("Not sealed"), f"{self.words.problem(error_text(error))}. {text}")
+            self.status.value = state("failed", say("Not sealed"), f"{error_text(error, self.words)}. {text}")
             return
         sealed = future.result()
         lines = [

@@ -19,6 +19,7 @@ from umkit.customer.yaml_text import same
 from umkit.errors import CustomerFileError, Problem, UmkitError, UsageError
 from umkit.panels.controls import ABSENT, Context, dropdown, is_reference, label_of, labelled, problem_text
 from umkit.panels.groups import Section
+from umkit.panels.live import Live
 from umkit.panels.words import LANGUAGES, Words
 from umkit.view import render, table
 
@@ -27,11 +28,6 @@ _COLOURS: Final = {
     "✎": "var(--jp-info-color1, #1565c0)",
     "✗": "var(--jp-error-color1, #c62828)",
 }
-#: JupyterLab marks the focus of its own inputs by a thin line; somebody at the keyboard has to find it at a glance.
-_FOCUS: Final = (
-    "<style>.umkit-panel :focus-visible"
-    "{box-shadow:0 0 0 3px var(--jp-brand-color1,#1976d2)!important;outline:1px solid transparent}</style>"
-)
 
 
 class InputsForm:
@@ -75,7 +71,7 @@ class InputsForm:
         self.save_button, self.revert_button = widgets.Button(), widgets.Button()
         for button in (self.save_button, self.revert_button):
             button.layout.width = "max-content"
-        self.status = widgets.HTML()
+        self.status = Live()
         self._body = widgets.VBox([])
         self.widget = widgets.VBox(
             [
@@ -86,7 +82,6 @@ class InputsForm:
                 widgets.HBox([self.save_button, self.revert_button], layout={"flex_flow": "row wrap"}),
             ]
         )
-        self.widget.children = (*self.widget.children, widgets.HTML(_FOCUS, layout={"margin": "0"}))
         self.widget.add_class("umkit-panel")
         self._open(self.chooser.value)
         self.chooser.observe(self._chosen, "value")
@@ -158,6 +153,17 @@ class InputsForm:
         self._open(self.customer)
         self._notify()
 
+    def speak(self, language: str) -> None:
+        """Say everything in this language from now on; what was typed stays.
+
+        Arguments:
+            language: ``en`` or ``de``.
+        """
+        self._language = language
+        if self._document is not None and language != self.words.language:
+            self._make(self.values, language)
+            self._check()
+
     def static(self) -> str:
         """The inputs as plain tables: what a record shows, without any script."""
         return tables(self.values, self.needed, self.words)
@@ -190,7 +196,18 @@ class InputsForm:
         values = self._document.values if self._document else {}
         run = values.get("run")
         spoken = run.get("language") if isinstance(run, dict) else None
-        self.words = Words(self._language or (spoken if spoken in LANGUAGES else LANGUAGES[0]))
+        self._make(values, self._language or (spoken if spoken in LANGUAGES else LANGUAGES[0]))
+        self.problems = problems
+        if self._document is None:
+            self._body.children = []
+            text = self.words.text("this file has to be mended in an editor first")
+            self._say("✗", self.words.text("Error"), text, self._lines(problems))
+        else:
+            self._check()
+
+    def _make(self, values: Mapping[str, Any], language: str) -> None:
+        """Make every control anew, with these values and in this language; what was open stays open."""
+        self.words = Words(language)
         self._context = Context(self.words, self._changed)
         opened = {name for name, section in getattr(self, "sections", {}).items() if section.button.value}
         self.sections = {section: Section(section, self._context) for section in SECTIONS}
@@ -199,13 +216,6 @@ class InputsForm:
             section.button.value = section.name in opened
         self._label()
         self._lay_out()
-        self.problems = problems
-        if self._document is None:
-            self._body.children = []
-            text = self.words.text("this file has to be mended in an editor first")
-            self._say("✗", self.words.text("Error"), text, self._lines(problems))
-        else:
-            self._check()
 
     def _label(self) -> None:
         text = self.words.text

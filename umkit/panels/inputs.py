@@ -29,6 +29,29 @@ def customer_file() -> Path | None:
     return Path(named) if named and Path(named).is_file() else None
 
 
+def present(given: CustomerFile, sections: Sequence[str]) -> CustomerFile:
+    """The inputs that a chapter uses when its cell is run: the form's, else the file's, else those given.
+
+    Arguments:
+        given: the notebook's parameters.
+        sections: the sections that the chapter needs.
+    """
+    path = customer_file()
+    if path is None:
+        return given
+    held = _forms.get(path.resolve())
+    try:
+        return _restricted(held.inputs if held is not None and held.changed else load(path), sections)
+    except UmkitError:
+        return given
+
+
+def _restricted(file: CustomerFile, sections: Sequence[str]) -> CustomerFile:
+    """The sections that the chapter was given; more of them could make it do more."""
+    values = file.dump()
+    return parse({name: values.get(name) for name in sections}, source=file.source)
+
+
 class Inputs:
     """The inputs of one chapter: what the customer file says, what a person makes of it, what is in use.
 
@@ -84,9 +107,9 @@ class Inputs:
             self.button.value = True
             return
         try:
-            file = self._restricted(load(path))
+            file = _restricted(load(path), self.sections)
         except UmkitError as error:
-            self._tell("failed", say("The customer file is not valid"), error_text(error))
+            self._tell("failed", say("The customer file is not valid"), error_text(error, self.words))
             self.button.value = True  # the form says what is wrong, beside each field
             return
         moved = [key for key, *_ in differing(self.used.dump(), file.dump())]
@@ -102,9 +125,12 @@ class Inputs:
     def _toggled(self, _: Any) -> None:
         if self.button.value and self.form is None and self.path is not None:
             try:
-                self._hold(InputsForm(self.path.parent, customer=self.path.stem, sections=self.sections))
+                parameters, name = self.path.parent, self.path.stem
+                self._hold(InputsForm(parameters, customer=name, sections=self.sections, language=self.words.language))
             except UmkitError as error:  # gone, or a name that no form shows
-                self.told.value = state("failed", self.words.text("The customer file is not valid"), error_text(error))
+                self.told.value = state(
+                    "failed", self.words.text("The customer file is not valid"), error_text(error, self.words)
+                )
         if not self.button.value:
             self.body.children = []
         elif self.form is not None:
@@ -117,13 +143,14 @@ class Inputs:
 
     def _hold(self, form: InputsForm) -> None:
         form.chooser.layout.display = "none"  # this copy belongs to one customer
+        form.speak(self.words.language)
         form.on_change(self._changed)
         self.form = _forms[form.path.resolve()] = form
 
     def _changed(self, form: InputsForm) -> None:
         say = self.words.text
         try:
-            file = self._restricted(form.inputs)
+            file = _restricted(form.inputs, self.sections)
         except UmkitError:
             self._tell("failed", say("Inputs not valid"), say("the last valid ones stay in use"))
             return
@@ -138,11 +165,6 @@ class Inputs:
     def _take(self, file: CustomerFile) -> None:
         self.used = file
         self._use(file)
-
-    def _restricted(self, file: CustomerFile) -> CustomerFile:
-        """The sections that the chapter was given; more of them could make it do more."""
-        values = file.dump()
-        return parse({name: values.get(name) for name in self.sections}, source=file.source)
 
     def _tell(self, kind: str, word: str, text: str) -> None:
         self.told.value = state(kind, word, text)

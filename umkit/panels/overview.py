@@ -11,7 +11,7 @@ import ipywidgets as widgets
 from umkit.chapters import chapters
 from umkit.lock import CustomerLock
 from umkit.outcome import WORDS
-from umkit.panels.base import Waiting, button, state
+from umkit.panels.base import CardWords, Waiting, button, state
 from umkit.panels.controls import dropdown, labelled
 from umkit.panels.inputs import customer_file
 from umkit.panels.planning import Planning
@@ -46,6 +46,7 @@ class Overview:
         self.customer = sitting.chapter.site.inputs.customer.name
         self._waiting = Waiting()
         self.planning: Planning | None = None
+        self._stopping = False
         say = words.text
         # An output and not a widget's HTML: JupyterLab then opens a link to a notebook beside this one in itself.
         self.table = widgets.Output()
@@ -81,7 +82,8 @@ class Overview:
         """Read the records anew."""
         say = self.words.text
         runs = [run for run in listing(self.sitting.records, self.customer) if not run.problem]
-        rows = [self._row(name, info.title, runs) for name, info in chapters().items()]
+        title = CardWords(self.words).title
+        rows = [self._row(name, title(info.title), runs) for name, info in chapters().items()]
         html = render(
             "panels/overview.html",
             caption=say("The chapters of {customer}", customer=self.customer),
@@ -107,7 +109,7 @@ class Overview:
         if lock.is_held():
             self._refused(lock.holder())
             return
-        self.result.value = ""
+        self.result.value, self._stopping = "", False
         self.status.value = state("busy", say("Planning"), say("it begins"))
         self.buttons.children = [self.stop_button]
         self.planning = Planning(
@@ -138,11 +140,15 @@ class Overview:
 
     def _stop(self) -> None:
         if self.planning is not None:
+            self._stopping = True
             self.status.value = state("busy", self.words.text("Stopping"))
             self.planning.stop()
 
     def _told(self, done: int, most: int, line: str) -> None:
         say = self.words.text
+        if self._stopping:  # what is said until it has ended is no progress any more
+            self.status.value = state("busy", say("Stopping"), line)
+            return
         told = say("{done} of {most} chapters", done=done, most=most) if most else ""
         bar = render("panels/progress.html", label=say("Planning"), now=done, most=most, told=told) if most else ""
         self.status.value = state("busy", say("Planning"), line) + bar

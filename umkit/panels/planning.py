@@ -80,7 +80,7 @@ class Planning:
     def _watch(self) -> None:
         assert self.process.stderr is not None
         assert self.process.stdout is not None
-        done, most, names = 0, 0, set(chapters())
+        done, most, names = set[str](), 0, set(chapters())
         for line in self.process.stderr:
             text = redact(line.strip())
             if not text:
@@ -89,8 +89,8 @@ class Planning:
                 most = int(begins[1])
             name, colon, _ = text.partition(": ")
             if colon and name in names:
-                done += 1
-            self._tell(done, most, text)
+                done.add(name)
+            self._tell(len(done), most, text)
         answer = self.process.stdout.read()
         self.process.wait()
         atexit.unregister(self.stop)

@@ -9,7 +9,7 @@ from umkit.agreement import harsh
 from umkit.chapters import Step
 from umkit.customer.models import Permission
 from umkit.outcome import StepOutcome
-from umkit.panels.base import CardWords
+from umkit.panels.base import CardWords, told
 from umkit.panels.words import Words
 from umkit.resources.service import Service
 from umkit.resources.service_restart import ServiceRestart
@@ -71,7 +71,7 @@ def before_applying(site: Site, step: Step, out: StepOutcome, words: Words) -> A
     if guard == "information_store":
         lines.append(say("Mailboxes on these servers are away meanwhile, also for users who work with Outlook"))
     lines += [card.finding(note) for note in out.notes]
-    lines += [command.powershell() for command in rough]
+    lines += [told(command) for command in rough]
     if guard:
         lines.append(_consent(site, guard, words))
     interrupts = guard in ("restarts", "information_store")

@@ -17,11 +17,24 @@ import ipywidgets as widgets
 from umkit.agreement import MOVED
 from umkit.errors import OutcomeUnknown, UmkitError
 from umkit.outcome import WORDS, StepOutcome
-from umkit.panels.base import Waiting, beside, button, error_text, remembered, shown, state, visible, words_of
+from umkit.panels.base import (
+    CardWords,
+    Waiting,
+    beside,
+    button,
+    error_text,
+    remembered,
+    shown,
+    state,
+    told,
+    visible,
+    words_of,
+)
 from umkit.panels.live import CopyButton, Live
 from umkit.panels.question import Asked, before_applying, consent_missing
 from umkit.sitting import Sitting
 from umkit.undoing import Undoing
+from umkit.view import render
 
 #: The panels of this kernel by step: a cell that is run again replaces its panel.
 _panels: dict[str, StepPanel] = {}
@@ -69,8 +82,7 @@ class StepPanel:
         self.undo_button = button(say("Undo …"), self._ask_undo, tooltip=say("Take back what was applied here"))
         self.copy_button = CopyButton(self.words)
         self.stop_button = button(say("Stop"), self._stop, style="danger", tooltip=say("Stop it on the server too"))
-        self.bar = widgets.IntProgress(value=1, max=1, bar_style="info", layout=widgets.Layout(width="8em"))
-        self.bar.add_class("umkit-busy")
+        self.bar = widgets.HTML(render("panels/busy.html", label=say("At work")))
         wide = {"description_width": "max-content"}
         self.who = widgets.Text(description=say("Who decides"), style=wide)
         self.reason = widgets.Text(description=say("Reason"), style=wide)
@@ -104,7 +116,7 @@ class StepPanel:
         out = self.outcome
         if self._card is not None:
             self._card.update(shown(out, self.words), raw=True)
-        self.copy_button.text = "\n".join(command.powershell() for command in out.would or out.commands)
+        self.copy_button.text = "\n".join(command.script() for command in out.would or out.commands)
         self._show_buttons(self._actions(out))
 
     def close(self) -> None:
@@ -177,19 +189,20 @@ class StepPanel:
         self._run(self.words.text("Reading"), lambda: self.sitting.undoable(self.step), self._show_undoing)
 
     def _show_undoing(self, planned: list[Undoing]) -> None:
-        say = self.words.text
-        commands = [str(command) for undoing in planned for command in undoing.commands]
-        told = [*(f.text for u in planned for f in u.out.findings), *(n for u in planned for n in u.out.notes)]
-        told += [error_text(undoing.out.error) for undoing in planned if undoing.out.error]
+        say, card = self.words.text, CardWords(self.words)
+        commands = [told(command) for undoing in planned for command in undoing.commands]
+        found = [*(f.text for u in planned for f in u.out.findings), *(n for u in planned for n in u.out.notes)]
+        besides = [card.finding(text) for text in found]
+        besides += [error_text(undoing.out.error, self.words) for undoing in planned if undoing.out.error]
         self.refresh()
         if not commands:
-            self.status.value = state("ask", say("Nothing to take back"), lines=told)
+            self.status.value = state("ask", say("Nothing to take back"), lines=besides)
             self._focus()
             return
         start = partial(self.sitting.undo, self.step, planned)
         take = partial(self._go, say("Taking back"), start, say("Taken back"))
         text = say("This takes back what was applied here:")
-        self._ask(Asked(text, [*commands, *told], say("Take it back"), "danger"), take)
+        self._ask(Asked(text, [*commands, *besides], say("Take it back"), "danger"), take)
 
     def _ask(self, asked: Asked, yes: Callable[[], None], *, forms: bool = False) -> None:
         """Show what would happen, and two buttons; nothing happens before one is pressed."""
@@ -267,7 +280,7 @@ class StepPanel:
         try:
             future = start()
         except UmkitError as error:  # the question stays: what was typed is not lost
-            self.status.value = state("failed", self.words.problem(error_text(error)))
+            self.status.value = state("failed", error_text(error, self.words))
             return
         self._show_question(False)
         self._under_way, self._stopped = future, False
@@ -285,6 +298,7 @@ class StepPanel:
         seconds = f"{time.monotonic() - self._begun:.0f} s"
         waits = not future.running() and self.sitting.busy not in ("", self.step)
         queued = self.words.text("waits for {step}", step=self.sitting.busy) if waits else ""
+        visible(self.bar, not waits)  # what only waits is not at work
         self.status.value = state("busy", word, queued or seconds)
         self._waiting.soon(lambda: self._tick(word, future), after=1.0)
 
@@ -299,7 +313,7 @@ class StepPanel:
         error = future.exception()
         if error is not None:
             self.refresh()
-            self.status.value = state("failed", self.words.problem(error_text(error)))
+            self.status.value = state("failed", error_text(error, self.words))
             self._focus()
             return
         done(future.result())

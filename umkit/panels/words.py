@@ -32,17 +32,17 @@ class Words:
         if language not in LANGUAGES:
             raise UsageError(f"there are no panels in the language {language}", expected=", ".join(LANGUAGES))
         self.language = language
-        self._catalog = None if language == LANGUAGES[0] else _catalog(language)
+        self._catalog = _catalog(language)
 
     def text(self, message: str, **values: Any) -> str:
         """A message in this language, its ``{name}`` filled in."""
-        found = self._catalog.get(message) if self._catalog is not None else None
+        found = self._catalog.get(message)
         form = found.string if found is not None and isinstance(found.string, str) and found.string else message
         return form.format_map(values) if values else form
 
     def problem(self, text: str) -> str:
-        """What a check says in English, in this language where a pattern knows it."""
-        if self._catalog is None or len(text) > _LONGEST:
+        """What a check says in English, in this language where a pattern knows it; a command line as the button."""
+        if len(text) > _LONGEST:
             return text
         if (whole := self.text(text)) != text:
             return whole

@@ -9,6 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 from umkit.errors import AuthenticationFailed, ConnectionFailed, UsageError, WrongEndpoint
 from umkit.remoting.values import SupportsReveal
 
+#: The session configuration of Exchange's own endpoint; every other one is a Windows host's.
+EXCHANGE = "Microsoft.Exchange"
 PROTOCOLS = ("kerberos", "negotiate", "basic")
 
 
@@ -32,7 +34,7 @@ class Endpoint:
 
     name: str
     url: str
-    configuration: str = "Microsoft.Exchange"
+    configuration: str = EXCHANGE
     auth: str = "kerberos"
     username: str | None = None
     password: SupportsReveal | None = field(default=None, repr=False)
