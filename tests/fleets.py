@@ -6,13 +6,13 @@ import contextlib
 import datetime
 import json
 import os
+import queue
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import yaml
@@ -23,20 +23,32 @@ from cryptography.x509.oid import NameOID
 from customer_files import changed
 from made_up_chapters import Bench, acme
 
-from umkit.batch import Batch, BatchSummary, Job, Stop
+from umkit.batch import Batch, BatchSummary, Job, JobEnd, Stop
 from umkit.fleet import Access, joined
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Seconds for whatever a test waits for; it never takes as long.
-LONGEST = 60
+LONGEST = 120
 GATE = "UMKIT_TEST_GATE"
-#: A customer whose name begins with ``wait`` knocks at the test's gate and goes on when it is opened.
-KNOCK = f"""\
-import socket
-if customer["name"].startswith("wait"):
+#: The lock of a worker that is killed is soon given back.
+ENVIRONMENT = {
+    "PYTHONPATH": str(ROOT),
+    "DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_TIMEOUT": "2s",
+    "DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_VALIDATION_INTERVAL": "500ms",
+}
+#: A customer whose name begins with ``wait`` knocks at the test's gate and goes on when it is opened; a frozen one's
+#: process heeds nothing from then on; a large one's record is large.
+CELL = f"""\
+import signal, socket
+name = customer["name"]
+if "frozen" in name:
+    os.kill(os.getppid(), signal.SIGSTOP)
+if name.startswith("wait"):
     with socket.create_connection(("127.0.0.1", int(os.environ["{GATE}"]))) as gate:
-        gate.sendall(customer["name"].encode() + b"\\n")
+        gate.sendall(name.encode() + b"\\n")
         gate.recv(1)
+if name == "large":
+    print(*["x" * 99] * 25_000, sep="\\n")
 step("A-1")
 end()
 """
@@ -76,12 +88,14 @@ class Gate:
         self.port = self._server.getsockname()[1]
         self._waiting: list[socket.socket] = []
 
-    def knocked(self) -> str:
-        """Wait for the next customer whose cell is at work; its name."""
-        waiting, _ = self._server.accept()
-        waiting.settimeout(LONGEST)
-        self._waiting.append(waiting)
-        return waiting.makefile().readline().strip()
+    def knocked(self, name: str) -> None:
+        """Wait until a customer's cell is at work."""
+        while True:
+            waiting, _ = self._server.accept()
+            waiting.settimeout(LONGEST)
+            self._waiting.append(waiting)
+            if waiting.makefile().readline().strip() == name:
+                return
 
     def open(self) -> None:
         """Let all that knocked go on."""
@@ -108,11 +122,15 @@ class Fleet:
         self.tls = authority(folder)
         self.gate = Gate()
         self.records = folder / "records"
-        Bench(folder, acme()).chapter("01-first", KNOCK)
+        Bench(folder, acme()).chapter("01-first", CELL)
         (folder / "run{books}").rename(folder / "runbooks")
-        self._files = folder / "parameters"
-        self._files.mkdir()
+        self.parameters = folder / "parameters"
+        self.parameters.mkdir()
         self._processes: list[subprocess.Popen[str]] = []
+        self.schedule()
+
+    def schedule(self) -> None:
+        """Start a scheduler; the fleet's from now on."""
         self.scheduler, said = self._served("scheduler", "--port", "0", "--host", "127.0.0.1")
         self.address = said["scheduler"]
 
@@ -121,11 +139,10 @@ class Fleet:
         ca, certificate, key = map(Path, self.tls.values())
         return Access(ca, certificate, key)
 
-    def worker(self, *sites: str, jobs: int = 1, name: str = "") -> subprocess.Popen[str]:
+    def worker(self, *sites: str, name: str, jobs: int = 1, records: str = "") -> subprocess.Popen[str]:
         """Start a worker; it is there when this returns, and its records lie in the folder of its name."""
-        name = name or "-".join(sites) or "anywhere"
         options = [option for site in sites for option in ("--site", site)]
-        options += ["--jobs", str(jobs), "--name", name, "--records", str(self.folder / name)]
+        options += ["--jobs", str(jobs), "--name", name, "--records", str(self.folder / (records or name))]
         return self._served("worker", "--scheduler", self.address, *options)[0]
 
     def jobs(self, batch: Batch, customers: Mapping[str, str]) -> list[Job]:
@@ -138,7 +155,7 @@ class Fleet:
     def customer(self, name: str, site: str = "") -> Path:
         """A customer file whose customer is contacted by nobody."""
         values = changed(f"customer: {{name: {name}}}\nrun: {{site: {site or 'null'}}}")
-        path = self._files / f"{name}.yaml"
+        path = self.parameters / f"{name}.yaml"
         path.write_text(yaml.safe_dump(values), "utf-8")
         return path
 
@@ -158,32 +175,29 @@ class Fleet:
             finally:
                 process.kill()
 
-    def _served(self, what: str, *options: str) -> tuple[subprocess.Popen[str], dict[str, str]]:
+    def call(self, *words: str) -> subprocess.Popen[str]:
+        """The command line as a process of its own, with the fleet's certificates; its standard output is read."""
         tls = [word for pair in self.tls.items() for word in pair]
         process = subprocess.Popen(
-            [sys.executable, "-m", "umkit", "fleet", what, *options, *tls, "--json"],
+            [sys.executable, "-m", "umkit", *words, *tls, "--json"],
             cwd=self.folder,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                GATE: str(self.gate.port),
-                "DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_TIMEOUT": "2s",
-                "DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_VALIDATION_INTERVAL": "500ms",
-            },
+            env={**os.environ, **ENVIRONMENT, GATE: str(self.gate.port)},
             stdout=subprocess.PIPE,
-            stderr=(self.folder / f"{what}-{len(self._processes)}.log").open("w"),
+            stderr=(self.folder / f"{words[1]}-{len(self._processes)}.log").open("w"),
             encoding="utf-8",
         )
         self._processes.append(process)
+        return process
+
+    def _served(self, what: str, *options: str) -> tuple[subprocess.Popen[str], dict[str, str]]:
+        process = self.call("fleet", what, *options)
         assert process.stdout is not None
         return process, json.loads(process.stdout.readline())
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.end()
 
 
@@ -192,24 +206,34 @@ class UnderWay:
 
     def __init__(self, fleet: Fleet, batch: Batch, jobs: list[Job]) -> None:
         self.stop = Stop()
-        self.events: list[dict[str, Any]] = []
+        self.folder = batch.folder
+        self._events: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self._ended: list[BatchSummary] = []
         self._error: list[BaseException] = []
         self._thread = threading.Thread(target=self._carry_out, args=(fleet, batch, jobs), daemon=True)
         self._thread.start()
 
     def tell(self, event: Mapping[str, Any]) -> None:
-        self.events.append(dict(event))
+        self._events.put(event)
 
-    def ended(self, end: Any) -> None:
-        pass
+    def ended(self, end: JobEnd) -> None:
+        self._events.put({"event": "ended", "customer": end.customer})
 
-    def summary(self) -> BatchSummary:
-        """Wait for the end."""
+    def hears(self, event: str, customer: str) -> list[tuple[str, str]]:
+        """Wait until an event of a customer is told; all that was told until then."""
+        told: list[tuple[str, str]] = []
+        while (event, customer) not in told:
+            heard = self._events.get(timeout=LONGEST)
+            told.append((heard["event"], heard["customer"]))
+        return told
+
+    def ends(self) -> dict[str, JobEnd]:
+        """Wait for the end; how each job ended."""
         self._thread.join(LONGEST)
         if self._error:
             raise self._error[0]
-        return self._ended[0]
+        [summary] = self._ended
+        return {end.customer: end for end in summary.ends}
 
     def _carry_out(self, fleet: Fleet, batch: Batch, jobs: list[Job]) -> None:
         try:
@@ -217,9 +241,3 @@ class UnderWay:
                 self._ended.append(batch.carry_out(jobs, start, self.stop, self))
         except BaseException as error:
             self._error.append(error)
-
-
-@contextlib.contextmanager
-def fleet_in(folder: Path) -> Iterator[Fleet]:
-    with Fleet(folder) as fleet:
-        yield fleet

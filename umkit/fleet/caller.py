@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import logging
 import queue
 import tempfile
@@ -15,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from umkit.batch import Job, JobEnd, Stop
 from umkit.batch.batch import Start
@@ -23,7 +22,7 @@ from umkit.batch.job import Tell
 from umkit.customer import load
 from umkit.errors import ConnectionFailed, RecordError, UmkitError
 from umkit.fleet.access import Access, refuse_without_dask
-from umkit.fleet.home import LARGEST, bring_home
+from umkit.fleet.home import bring_home, fetch
 
 if TYPE_CHECKING:
     import distributed
@@ -216,45 +215,32 @@ class _Fleet:
 
     def _bring(self, sent: _Sent, end: JobEnd, records: Sequence[Mapping[str, Any]], wrong: str) -> None:
         """Bring the records of a job home; runs beside."""
-        there, kept = end.record, ""
+        kept: dict[str, str] = {}
+        pieces = self._pieces(sent)
         try:
-            for told in records:
-                with tempfile.NamedTemporaryFile(prefix="umkit-record-", delete=False) as file:
-                    try:
-                        self._fetch(sent, told, file)
-                        file.close()
-                        folder = bring_home(Path(file.name), sent.records, sent.job, str(told["run"]))
-                    finally:
-                        file.close()
-                        Path(file.name).unlink(missing_ok=True)
-                kept = str(folder) if told["run"] == end.run else kept
-            if there and not kept:
-                raise RecordError("the record is not sealed, or not whole", seen=wrong)
-            end = dataclasses.replace(end, record=kept)
-        except Exception as error:
-            seen = f"{error.what} ({error.seen})" if isinstance(error, UmkitError) else f"{error!r}"
+            with tempfile.TemporaryDirectory(prefix="umkit-fetched-", ignore_cleanup_errors=True) as scratch:
+                for told in records:
+                    run, export = str(told["run"]), Path(scratch) / "export.zip"
+                    fetch(pieces, export, size=int(told["size"]), sha256=str(told["sha256"]))
+                    kept[run] = str(bring_home(export, sent.records, sent.job, run))
+            if end.record and end.run not in kept:
+                raise RecordError("it is not sealed, or not whole", seen=wrong)
+            end = dataclasses.replace(end, record=kept.get(end.run, ""))
+        except Exception as error:  # whatever it is: the run is over, and its record is not here
+            seen = f"{error.what} ({error.seen})" if isinstance(error, UmkitError) else repr(error)
             what = str(end.error.get("what") or f"the record did not come: {seen}")
             lost = sent.ended(end.state, what, str(end.error.get("next") or "umkit records export RUN there")).error
             end = dataclasses.replace(end, record="", exit_code=end.exit_code or 1, error={**end.error, **lost})
         self._inbox.put(("home", (sent, end)))
 
-    def _fetch(self, sent: _Sent, told: Mapping[str, Any], file: IO[bytes]) -> None:
-        """Fetch one record's export, piece by piece."""
-        size, digest = int(told["size"]), hashlib.sha256()
-        if size > LARGEST:
-            raise RecordError("it is too large to be fetched", seen=f"{size >> 20} MiB")
+    def _pieces(self, sent: _Sent) -> Iterator[bytes]:
+        """The pieces of the records that a worker sends, as they come."""
         until = time.monotonic() + _PATIENCE
-        while size > 0:
+        while time.monotonic() < until and sent.task.status not in ("error", "cancelled"):
             for piece in sent.pieces.get(batch=True):
-                size -= file.write(piece)
-                digest.update(piece)
+                yield piece
                 until = time.monotonic() + _PATIENCE
-            if time.monotonic() >= until or sent.task.status in ("error", "cancelled"):
-                raise RecordError("the worker did not send all of it", seen=f"{size} bytes are missing")
-            if size > 0:
-                time.sleep(0.02)
-        if digest.hexdigest() != told["sha256"]:
-            raise RecordError("it came otherwise than it was sent", seen=digest.hexdigest())
+            time.sleep(0.02)
 
     def _done(self, about: tuple[str, Any]) -> None:
         """Dask says that a task is over. What it was to tell came before; else it did not come to its end."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from umkit import proof, record
@@ -19,6 +21,30 @@ LARGEST = 256 * 1024 * 1024
 #: A file of a record, wherever it is unpacked: nothing leads out of the folder, or means something else on Windows.
 _NAME = re.compile(r"\w[\w .-]*(?<![ .])(/\w[\w .-]*(?<![ .]))*")
 _ELSEWHERE = "nothing was kept of what came; fetch it there by hand: umkit records export RUN"
+
+
+def fetch(pieces: Iterator[bytes], export: Path, *, size: int, sha256: str) -> None:
+    """Write the pieces of one export to a file.
+
+    Arguments:
+        pieces: what comes; of several exports, one after the other.
+        export: the file.
+        size: its size in bytes.
+        sha256: its hash.
+
+    Raises ``RecordError`` when it is too large, when not all of it comes, or when it came otherwise than it was sent.
+    """
+    if size > LARGEST:
+        raise RecordError("it is too large to be fetched", seen=f"{size >> 20} MiB", expected=f"{LARGEST >> 20} MiB")
+    digest, left = hashlib.sha256(), size
+    with export.open("wb") as file:
+        while left > 0:
+            if not (piece := next(pieces, b"")):
+                raise RecordError("the worker did not send all of it", seen=f"{left} of {size} bytes are missing")
+            left -= file.write(piece)
+            digest.update(piece)
+    if left or digest.hexdigest() != sha256:
+        raise RecordError("it came otherwise than it was sent", seen=digest.hexdigest(), expected=sha256)
 
 
 def bring_home(export: Path, records: Path, job: Job, run: str) -> Path:
