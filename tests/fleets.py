@@ -36,6 +36,12 @@ ENVIRONMENT = {
     "DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_TIMEOUT": "2s",
     "DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_VALIDATION_INTERVAL": "500ms",
 }
+UNREACHABLE = """\
+import functools, distributed
+distributed.Worker = functools.partial(distributed.Worker, contact_address="tls://127.0.0.1:9")
+from umkit.cli import main
+main()
+"""
 #: A customer whose name begins with ``wait`` knocks at the test's gate and goes on when it is opened; a frozen one's
 #: process heeds nothing from then on; a large one's record is large.
 CELL = f"""\
@@ -139,11 +145,16 @@ class Fleet:
         ca, certificate, key = map(Path, self.tls.values())
         return Access(ca, certificate, key)
 
-    def worker(self, *sites: str, name: str, jobs: int = 1, records: str = "") -> subprocess.Popen[str]:
-        """Start a worker; it is there when this returns, and its records lie in the folder of its name."""
+    def worker(
+        self, *sites: str, name: str, jobs: int = 1, records: str = "", reachable: bool = True
+    ) -> subprocess.Popen[str]:
+        """Start a worker; it is there when this returns, and its records lie in the folder of its name.
+
+        One that is not reachable tells an address at which nobody answers, as behind a firewall that lets nothing in.
+        """
         options = [option for site in sites for option in ("--site", site)]
         options += ["--jobs", str(jobs), "--name", name, "--records", str(self.folder / (records or name))]
-        return self._served("worker", "--scheduler", self.address, *options)[0]
+        return self._served("worker", "--scheduler", self.address, *options, reachable=reachable)[0]
 
     def jobs(self, batch: Batch, customers: Mapping[str, str]) -> list[Job]:
         """Jobs of made-up customers, each with the site that it is reached from."""
@@ -175,11 +186,11 @@ class Fleet:
             finally:
                 process.kill()
 
-    def call(self, *words: str) -> subprocess.Popen[str]:
+    def call(self, *words: str, reachable: bool = True) -> subprocess.Popen[str]:
         """The command line as a process of its own, with the fleet's certificates; its standard output is read."""
         tls = [word for pair in self.tls.items() for word in pair]
         process = subprocess.Popen(
-            [sys.executable, "-m", "umkit", *words, *tls, "--json"],
+            [sys.executable, *(["-m", "umkit"] if reachable else ["-c", UNREACHABLE]), *words, *tls, "--json"],
             cwd=self.folder,
             env={**os.environ, **ENVIRONMENT, GATE: str(self.gate.port)},
             stdout=subprocess.PIPE,
@@ -189,8 +200,8 @@ class Fleet:
         self._processes.append(process)
         return process
 
-    def _served(self, what: str, *options: str) -> tuple[subprocess.Popen[str], dict[str, str]]:
-        process = self.call("fleet", what, *options)
+    def _served(self, what: str, *options: str, reachable: bool = True) -> tuple[subprocess.Popen[str], dict[str, str]]:
+        process = self.call("fleet", what, *options, reachable=reachable)
         assert process.stdout is not None
         return process, json.loads(process.stdout.readline())
 

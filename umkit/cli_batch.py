@@ -17,6 +17,7 @@ from umkit.errors import UmkitError, UsageError
 
 if TYPE_CHECKING:
     from umkit.batch import Batch, BatchSummary, Job, Stop
+    from umkit.fleet import Access
 
 _MINUTES = 240.0
 _CERTIFICATES = ("ca", "certificate", "key")
@@ -30,7 +31,7 @@ def add(main: click.Group) -> None:
     @click.option(
         "--verb", type=click.Choice(["plan", "apply", "verify"]), help="What to do with each.  [default: verify]"
     )
-    @click.option("--jobs", type=click.IntRange(1, 64), help="How many customers at once.  [default: 2]")
+    @click.option("--jobs", type=click.IntRange(1, 64), help="How many customers at once here.  [default: 2]")
     @click.option(
         "--scheduler", metavar="ADDRESS", help="Let the workers of a fleet do it: tls://HOST:PORT (umkit fleet)."
     )
@@ -87,6 +88,8 @@ def _batch(names: tuple[str, ...], given: dict[str, Any]) -> BatchSummary | None
         options = {key: given[key] or None for key in ("deadline", "jobs", "scheduler", "insecure")}
         options |= {key: str(given[key]) if given[key] else None for key in _CERTIFICATES}
         options |= {"chapters": list(given["chapters"]), "records": str(home.resolve()) if given["records"] else ""}
+        if options["scheduler"]:
+            _access(options)  # before anything is begun
         files = _files(names, given["parameters"] or folder("parameters"))
         taken = Batch.begin(home, given["verb"] or "verify", files, options)
         left = list(files)
@@ -162,14 +165,23 @@ def _start(options: dict[str, Any]) -> Iterator[Any]:
     from umkit.batch import on_this_machine
 
     if options["scheduler"]:
-        from umkit.fleet import Access, joined
+        from umkit.fleet import joined
 
-        files = {key: Path(options[key]) for key in _CERTIFICATES if options.get(key)}
-        with joined(options["scheduler"], Access(**files, insecure=bool(options.get("insecure")))) as start:
+        with joined(options["scheduler"], _access(options)) as start:
             yield start
         return
     with ThreadPoolExecutor(options["jobs"] or 2, thread_name_prefix="job") as executor:
         yield on_this_machine(executor)
+
+
+def _access(options: dict[str, Any]) -> Access:
+    """How to speak to a fleet's scheduler; whether that can be is looked at now."""
+    from umkit.fleet import Access
+
+    files = {key: Path(options[key]) for key in _CERTIFICATES if options.get(key)}
+    access = Access(**files, insecure=bool(options.get("insecure")))
+    access.to(options["scheduler"], "client")
+    return access
 
 
 @contextmanager

@@ -38,8 +38,17 @@ class Access:
     key: Path | None = None
     insecure: bool = False
 
-    def check(self, address: str) -> None:
-        """Raise ``UsageError`` when an address is none, or not one that may be spoken to."""
+    def to(self, address: str, role: str) -> Security | None:
+        """What Dask needs to speak to a scheduler; nothing where that is not encrypted.
+
+        Arguments:
+            address: the scheduler's.
+            role: as whom: ``client`` or ``worker``.
+
+        Raises ``UsageError`` when Dask is not installed, when the address is none or not one that may be spoken to, or
+        when there are no certificates that can be used.
+        """
+        refuse_without_dask()
         try:
             parts = urlsplit(address)
             fine = parts.scheme in ("tls", "tcp") and parts.hostname and parts.port
@@ -47,27 +56,27 @@ class Access:
             fine = False
         if not fine:
             raise UsageError(f"{address} is no scheduler's address", expected="tls://HOST:PORT")
-        if parts.scheme == "tcp" and not self.insecure:
+        if parts.scheme == "tls":
+            return self.security(role)
+        if not self.insecure:
             raise UsageError(
                 f"{address} is not encrypted: customer files and records would travel readable, and anybody could "
                 "give orders to the workers",
                 expected="tls://HOST:PORT",
                 next="use TLS; or give --insecure, on a network that is yours alone",
             )
+        return None
 
-    def security(self, role: str, *, tls: bool = True) -> Security | None:
-        """What Dask needs for a part of the fleet.
+    def security(self, role: str) -> Security:
+        """What Dask needs for TLS.
 
         Arguments:
             role: ``client``, ``worker`` or ``scheduler``.
-            tls: whether TLS is spoken.
 
-        Raises ``UsageError`` when there are no certificates, or they cannot be read.
+        Raises ``UsageError`` when there are no certificates, or they cannot be used.
         """
         from distributed.security import Security
 
-        if not tls:
-            return None
         given = {"tls_ca_file": self.ca, f"tls_{role}_cert": self.certificate, f"tls_{role}_key": self.key}
         security = Security(require_encryption=True, **{name: str(path) for name, path in given.items() if path})
         if not security.tls_ca_file or not getattr(security, f"tls_{role}_cert"):

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from umkit.batch import Job, JobEnd, Stop
 from umkit.batch.batch import Start
-from umkit.batch.job import Tell
+from umkit.batch.job import State, Tell
 from umkit.customer import load
 from umkit.errors import ConnectionFailed, RecordError, UmkitError
-from umkit.fleet.access import Access, refuse_without_dask
+from umkit.fleet.access import Access
 from umkit.fleet.home import bring_home, fetch
 
 if TYPE_CHECKING:
@@ -49,13 +49,11 @@ def joined(address: str, access: Access) -> Iterator[Start]:
     Raises ``UsageError`` when the extra is not installed, the address may not be spoken to or there are no
     certificates, ``ConnectionFailed`` when no scheduler answers.
     """
-    refuse_without_dask()
-    access.check(address)
+    security = access.to(address, "client")
     from distributed import Client
 
     for name in [each for each in logging.root.manager.loggerDict if each.partition(".")[0] == "distributed"]:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is said as the end of a job
-    security = access.security("client", tls=address.startswith("tls:"))
     try:
         client = Client(address, security=security, timeout=_CONNECT, set_as_default=False, name="umkit")
     except (OSError, TimeoutError) as error:
@@ -83,13 +81,13 @@ class _Sent:
     there: Sequence[str]
     ticket: str = field(default_factory=lambda: uuid.uuid4().hex)
     future: Future[JobEnd] = field(default_factory=Future)
-    task: Any = None
-    tickets: Any = None
+    task: Any = None  # Dask's future
+    tickets: Any = None  # Dask's queues: the one ticket, and what comes of the records
     pieces: Any = None
     heard: dict[str, Any] = field(default_factory=dict)
     over: bool = False  # how it ended was told; its record may be on its way
 
-    def ended(self, state: Any, what: str, next: str, **more: Any) -> JobEnd:
+    def ended(self, state: State, what: str, next: str) -> JobEnd:
         """How a job ended that did not say so itself."""
         worker, kept = self.heard.get("at", ""), self.heard.get("record", "")
         where = {"worker": worker} | ({"record": kept} if kept else {}) if worker else {}
@@ -229,7 +227,8 @@ class _Fleet:
         except Exception as error:  # whatever it is: the run is over, and its record is not here
             seen = f"{error.what} ({error.seen})" if isinstance(error, UmkitError) else repr(error)
             what = str(end.error.get("what") or f"the record did not come: {seen}")
-            lost = sent.ended(end.state, what, str(end.error.get("next") or "umkit records export RUN there")).error
+            next = "umkit records export RUN there, or have the customer done again: umkit batch --only failed"
+            lost = sent.ended(end.state, what, str(end.error.get("next") or next)).error
             end = dataclasses.replace(end, record="", exit_code=end.exit_code or 1, error={**end.error, **lost})
         self._inbox.put(("home", (sent, end)))
 

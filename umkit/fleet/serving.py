@@ -43,7 +43,7 @@ def serve_scheduler(access: Access, *, host: str = "", port: int = PORT, ready: 
     from distributed import Scheduler
 
     tls = not access.insecure
-    security = access.security("scheduler", tls=tls)
+    security = access.security("scheduler") if tls else None
     place: dict[str, Any] = {
         "protocol": "tls" if tls else "tcp",
         "port": port,
@@ -60,8 +60,9 @@ def serve_scheduler(access: Access, *, host: str = "", port: int = PORT, ready: 
     with dask.config.set(_QUIET):
         try:
             asyncio.run(serve())
-        except OSError as error:
-            raise UsageError(f"cannot listen at {host or '*'}:{port}", seen=error.strerror or str(error)) from error
+        except (OSError, RuntimeError) as error:  # Dask's word for whatever kept it from starting
+            where = f"{host or '*'}:{port}"
+            raise UsageError(f"cannot listen at {where}", seen=str(error.__cause__ or error)) from error
 
 
 def serve_worker(
@@ -91,14 +92,12 @@ def serve_worker(
     Returns whether it was asked to end. Raises ``UsageError`` as :func:`serve_scheduler`, ``ConnectionFailed`` when the
     scheduler does not answer or does not take it.
     """
-    refuse_without_dask()
-    access.check(address)
+    security = access.to(address, "worker")
     import dask
     from distributed import Worker
 
     from umkit.fleet.worker import Hands, resources
 
-    security = access.security("worker", tls=address.startswith("tls:"))
     hands = Hands(records)
     called = name or "-".join((platform.node(), *sites))
 

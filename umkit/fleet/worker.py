@@ -80,6 +80,7 @@ class Hands(WorkerPlugin):  # type: ignore[misc]  # without the extra, mypy know
     def __init__(self, records: Path) -> None:
         self._records = records.resolve()
         self._under_way: dict[str, Stop] = {}
+        self._ending = False
         self._worker: Worker
 
     def setup(self, worker: Worker) -> None:
@@ -96,7 +97,8 @@ class Hands(WorkerPlugin):  # type: ignore[misc]  # without the extra, mypy know
             stop.asked.set()
 
     def stop(self, *, hurry: bool = False) -> None:
-        """Stop all runs in order, or in a moment."""
+        """Begin none any more, and stop all runs: in order, or in a moment."""
+        self._ending = True
         for stop in list(self._under_way.values()):
             stop.asked.set()
             if hurry:
@@ -110,10 +112,13 @@ class Hands(WorkerPlugin):  # type: ignore[misc]  # without the extra, mypy know
     def carry(self, job: Job, ticket: str, caller: str, there: Sequence[str]) -> None:
         """See :func:`carry`."""
         stop, over = Stop(), threading.Event()
-        self._under_way[ticket] = stop
+        if self._under_way.setdefault(ticket, stop) is not stop:
+            return
         try:
-            if not _took(ticket):
+            if self._ending or not _took(ticket):  # who leaves the ticket leaves the job to others
                 return
+            if self._ending:
+                stop.asked.set()
             self._tell(ticket, {"event": "begins", "customer": job.customer})
             threading.Thread(target=_obey, args=(get_client(), caller, stop, over), name="orders", daemon=True).start()
             here = dataclasses.replace(job, records=str(self._records))
