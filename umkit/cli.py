@@ -8,7 +8,17 @@ from pathlib import Path
 
 import click
 
-from umkit import __version__, cli_batch, cli_bundle, cli_handover, cli_new, cli_open, cli_records, cli_verbs
+from umkit import (
+    __version__,
+    cli_batch,
+    cli_bundle,
+    cli_fleet,
+    cli_handover,
+    cli_new,
+    cli_open,
+    cli_records,
+    cli_verbs,
+)
 from umkit.cli_options import (
     CHAPTERS,
     JSON,
@@ -177,6 +187,7 @@ def lab(as_json: bool, port: int, organisation: str | None, trace: Path | None, 
 cli_verbs.add(main)
 cli_batch.add(main)
 cli_bundle.add(main)
+cli_fleet.add(main)
 cli_records.add(main)
 cli_handover.add(main)
 cli_open.add(main)

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from umkit.cli_options import CHAPTERS, JSON, PARAMETERS, RECORDS, command
+from umkit.cli_options import ACCESS, CHAPTERS, JSON, PARAMETERS, RECORDS, command
 from umkit.errors import UmkitError, UsageError
 
 if TYPE_CHECKING:
     from umkit.batch import Batch, BatchSummary, Job, Stop
+    from umkit.fleet import Access
 
 _MINUTES = 240.0
+_CERTIFICATES = ("ca", "certificate", "key")
 
 
 def add(main: click.Group) -> None:
@@ -29,8 +31,11 @@ def add(main: click.Group) -> None:
     @click.option(
         "--verb", type=click.Choice(["plan", "apply", "verify"]), help="What to do with each.  [default: verify]"
     )
-    @click.option("--jobs", type=click.IntRange(1, 64), help="How many customers at once.  [default: 2]")
-    @click.option("--scheduler", metavar="ADDRESS", help="Let the workers of a Dask scheduler do it (umkit\\[fleet]).")
+    @click.option("--jobs", type=click.IntRange(1, 64), help="How many customers at once here.  [default: 2]")
+    @click.option(
+        "--scheduler", metavar="ADDRESS", help="Let the workers of a fleet do it: tls://HOST:PORT (umkit fleet)."
+    )
+    @ACCESS
     @click.option(
         "--deadline", type=click.FloatRange(min=0.01), metavar="MINUTES", help="What one run may take.  [default: 240]"
     )
@@ -74,11 +79,17 @@ def _batch(names: tuple[str, ...], given: dict[str, Any]) -> BatchSummary | None
         raise UsageError("which customers?", expected="names or files of customers", next="umkit batch A B C")
     if again:
         taken = Batch.take_up(find(home, given["resume"] or ""))
-        options = {**taken.options, **{key: value for key, value in given.items() if value and key in taken.options}}
+        now = {key: value for key, value in given.items() if value and key in taken.options}
+        options = taken.options | {
+            key: str(value.resolve()) if isinstance(value, Path) else value for key, value in now.items()
+        }
         files, left = taken.files, taken.left(only_failed=given["only"] == "failed")
     else:
-        options = {key: given[key] or None for key in ("deadline", "jobs", "scheduler")}
+        options = {key: given[key] or None for key in ("deadline", "jobs", "scheduler", "insecure")}
+        options |= {key: str(given[key]) if given[key] else None for key in _CERTIFICATES}
         options |= {"chapters": list(given["chapters"]), "records": str(home.resolve()) if given["records"] else ""}
+        if options["scheduler"]:
+            _access(options)  # before anything is begun
         files = _files(names, given["parameters"] or folder("parameters"))
         taken = Batch.begin(home, given["verb"] or "verify", files, options)
         left = list(files)
@@ -154,9 +165,23 @@ def _start(options: dict[str, Any]) -> Iterator[Any]:
     from umkit.batch import on_this_machine
 
     if options["scheduler"]:
-        raise UsageError("this installation has no fleet")
+        from umkit.fleet import joined
+
+        with joined(options["scheduler"], _access(options)) as start:
+            yield start
+        return
     with ThreadPoolExecutor(options["jobs"] or 2, thread_name_prefix="job") as executor:
         yield on_this_machine(executor)
+
+
+def _access(options: dict[str, Any]) -> Access:
+    """How to speak to a fleet's scheduler; whether that can be is looked at now."""
+    from umkit.fleet import Access
+
+    files = {key: Path(options[key]) for key in _CERTIFICATES if options.get(key)}
+    access = Access(**files, insecure=bool(options.get("insecure")))
+    access.to(options["scheduler"], "client")
+    return access
 
 
 @contextmanager

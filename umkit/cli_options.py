@@ -59,6 +59,20 @@ TRACE = click.option(
 )
 
 
+def ACCESS(function: Callable[..., Any]) -> Callable[..., Any]:  # used as the other options are
+    """The options that say how to speak to a fleet."""
+    file = click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True)
+    more = "  [default: Dask's configuration]"
+    for option in (
+        click.option("--insecure", is_flag=True, help="Allow tcp://, which everybody on the way can read and change."),
+        click.option("--tls-key", "key", type=file, metavar="FILE", help="The private key of --tls-cert."),
+        click.option("--tls-cert", "certificate", type=file, metavar="FILE", help="One's own certificate." + more),
+        click.option("--tls-ca", "ca", type=file, metavar="FILE", help="The fleet's authority." + more),
+    ):
+        function = option(function)
+    return function
+
+
 def command(function: Callable[..., int]) -> Callable[..., NoReturn]:
     """Turn errors into one clear text and the right exit status."""
 

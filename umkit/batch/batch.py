@@ -191,7 +191,8 @@ class Batch:
         def tell(event: Mapping[str, Any]) -> None:
             if event["event"] == "run":  # else a record that a killed batch leaves would not be found by name
                 with lock, contextlib.suppress(RecordError):
-                    self._journal.append("run", **{name: event[name] for name in ("customer", "run", "record")})
+                    names = ("customer", "run", "record", "worker")
+                    self._journal.append("run", **{name: event[name] for name in names if name in event})
             shown.tell(event)
 
         waiting: dict[Future[JobEnd], Job] = {}
@@ -246,8 +247,17 @@ class Batch:
         except (StopIteration, KeyError, TypeError) as error:
             raise UsageError(f"{self.id} does not say what it was to do", seen=repr(error)) from error
         for name, event in records.items():  # begun, and nobody wrote down how it ended
+            worker, kept = str(event.get("worker", "")), str(event["record"])
+            told = {"what": f"nobody wrote down how it ended; its record lies at {worker} in {kept}"} if worker else {}
             self.ends[name] = JobEnd(
-                name, self.verb, "died", result="unknown", run=str(event["run"]), record=str(event["record"])
+                name,
+                self.verb,
+                "died",
+                result="unknown",
+                run=str(event["run"]),
+                record="" if worker else kept,
+                error=told,
+                worker=worker,
             )
 
     def _keep(self, end: JobEnd) -> None:
