@@ -1,4 +1,7 @@
-"""A fleet for tests: a scheduler and workers as processes of their own, over TLS, and runs that wait when told to."""
+"""A fleet for tests: a scheduler and workers as processes of their own, over TLS; what their runs do is made up.
+
+See ``made_up_runs`` for that.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ LONGEST = 120
 GATE = "UMKIT_TEST_GATE"
 #: The lock of a worker that is killed is soon given back.
 ENVIRONMENT = {
-    "PYTHONPATH": str(ROOT),
+    "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests" / "made_up_runs"))),
     "DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_TIMEOUT": "2s",
     "DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_VALIDATION_INTERVAL": "500ms",
 }
@@ -41,22 +44,6 @@ import functools, distributed
 distributed.Worker = functools.partial(distributed.Worker, contact_address="tls://127.0.0.1:9")
 from umkit.cli import main
 main()
-"""
-#: A customer whose name begins with ``wait`` knocks at the test's gate and goes on when it is opened; a frozen one's
-#: process heeds nothing from then on; a large one's record is large.
-CELL = f"""\
-import signal, socket
-name = customer["name"]
-if "frozen" in name:
-    os.kill(os.getppid(), signal.SIGSTOP)
-if name.startswith("wait"):
-    with socket.create_connection(("127.0.0.1", int(os.environ["{GATE}"]))) as gate:
-        gate.sendall(name.encode() + b"\\n")
-        gate.recv(1)
-if name == "large":
-    print(*["x" * 99] * 25_000, sep="\\n")
-step("A-1")
-end()
 """
 
 
@@ -86,7 +73,7 @@ def authority(folder: Path) -> dict[str, str]:
 
 
 class Gate:
-    """Where the cells of waiting customers knock."""
+    """Where the runs of waiting customers knock."""
 
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -95,7 +82,7 @@ class Gate:
         self._waiting: list[socket.socket] = []
 
     def knocked(self, name: str) -> None:
-        """Wait until a customer's cell is at work."""
+        """Wait until a customer's run is at work."""
         while True:
             waiting, _ = self._server.accept()
             waiting.settimeout(LONGEST)
@@ -128,7 +115,7 @@ class Fleet:
         self.tls = authority(folder)
         self.gate = Gate()
         self.records = folder / "records"
-        Bench(folder, acme()).chapter("01-first", CELL)
+        Bench(folder, acme()).chapter("01-first", "step('A-1'); end()")
         (folder / "run{books}").rename(folder / "runbooks")
         self.parameters = folder / "parameters"
         self.parameters.mkdir()

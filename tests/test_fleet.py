@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("distributed", reason="the extra fleet (Dask) is not installed")
 
 from click.testing import CliRunner
-from customer_files import LEAST
+from customer_files import LEAST, accepted
 from distributed import Client, Lock
 from fleets import LONGEST, Fleet, authority
 
@@ -72,7 +72,9 @@ def test_a_customer_is_worked_on_where_it_is_reached_and_the_others_are_told_at_
 def test_a_task_without_its_ticket_does_nothing(fleet: Fleet, caller: Client) -> None:
     """As when Dask gives it to a second worker because the first one is gone."""
     job = Job("twice", "", "apply", "a-batch", text=fleet.customer("twice").read_text("utf-8"))
-    caller.submit(worker.carry, job.as_json(), "taken", "caller", [], key="taken").result(timeout=LONGEST)
+    offered = worker.resources(["south"], 1)  # the other one's result could not be fetched
+    task = caller.submit(worker.carry, job.as_json(), "taken", "caller", [], key="taken", resources=offered)
+    assert task.result(timeout=LONGEST) is None
     assert not list(fleet.folder.glob("*/twice"))
 
 
@@ -219,14 +221,14 @@ def test_certificates_of_another_authority_are_not_spoken_to(
         pass
 
 
-@pytest.fixture(scope="module")
-def exported(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Job, str]:
+@pytest.fixture
+def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Job, str]:
     """An export as it travels, the job that it is of, and its run."""
-    going = fleet.begin({"exported": ""})
-    end = going.ends()["exported"]
-    file = tmp_path_factory.mktemp("export") / "export.zip"
-    proof.export(Path(end.record), file)
-    return file, Job("exported", "", "apply", going.folder.name), end.run
+    monkeypatch.setenv(record.BATCH, "a-batch")
+    with record.create(tmp_path / "there", accepted("customer: {name: acme}"), mode="apply", chapters=[]) as made:
+        made.close("ok")
+    proof.export(made.folder, tmp_path / "export.zip")
+    return tmp_path / "export.zip", Job("acme", "", "apply", "a-batch"), made.run
 
 
 def _packed(files: dict[str, bytes], path: Path, compression: int = zipfile.ZIP_STORED) -> Path:
@@ -245,7 +247,7 @@ def test_a_whole_record_is_brought_home_once(exported: tuple[Path, Job, str], tm
     export, job, run = exported
     for _ in range(2):
         folder = bring_home(export, tmp_path, job, run)
-        assert folder == tmp_path / "exported" / run
+        assert folder == tmp_path / "acme" / run
         assert record.verify(folder) == []
     assert [path.name for path in folder.parent.iterdir()] == [run]
     (folder / record.MANIFEST).write_text("{}", "utf-8")
@@ -271,11 +273,11 @@ def test_a_record_that_is_not_as_it_was_sealed_does_not_come_home(
 ) -> None:
     export, job, run = exported
     files = _unpacked(export)
-    change(files, f"exported/{run}")
+    change(files, f"acme/{run}")
     with pytest.raises(RecordError) as raised:
         bring_home(_packed(files, tmp_path / "changed.zip"), tmp_path / "records", job, run)
     assert said in raised.value.seen
-    assert not list((tmp_path / "records" / "exported").iterdir())
+    assert not list((tmp_path / "records" / "acme").iterdir())
 
 
 def test_the_record_of_another_job_does_not_come_home(exported: tuple[Path, Job, str], tmp_path: Path) -> None:
