@@ -139,10 +139,9 @@ class Journal:
         return self._append(event, fields, force=True)
 
     def jot(self, event: str, /, **fields: Any) -> dict[str, Any]:
-        """Write one event down that need not outlive the machine, as :meth:`append` does.
+        """Write down what was only looked at: it outlives this process, and the machine with the next appended event.
 
-        It outlives this process, and the next event that is appended brings it to the disk. For what was only looked
-        at: forcing each look at a server to the disk is what a verify would spend most of its time with.
+        Forcing each look at a server to the disk is what a verify would spend most of its time with.
         """
         return self._append(event, fields, force=False)
 

@@ -40,8 +40,6 @@ NOTEBOOKS = "notebooks"
 MANIFEST = "manifest.json"
 #: Signatures are made over the manifest, so it cannot list them.
 SIGNATURES = "signature*"
-#: Environment variable: the batch that a run belongs to, for its journal.
-BATCH = "UMKIT_BATCH"
 
 _RUN = re.compile(r"(\d{8}-\d{6})-[a-z]+(-\d+)?")
 
@@ -149,7 +147,7 @@ def create(
             chapters=list(chapters),
             account=account(),
             workstation=platform.node(),
-            **({"batch": batch} if (batch := os.environ.get(BATCH)) else {}),
+            **({"batch": batch} if (batch := os.environ.get("UMKIT_BATCH")) else {}),
         )
     except BaseException:
         lock.release()

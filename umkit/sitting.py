@@ -98,8 +98,7 @@ class Sitting:
 
         It goes on with those in use, which a person may have changed in the form.
         """
-        mine = self.chapter.info.name, self.chapter.given.dump()
-        return not self.over and mine == (chapter, given.dump())
+        return not self.over and (self.chapter.info.name, self.chapter.given.dump()) == (chapter, given.dump())
 
     def look(self, step: str) -> StepOutcome:
         """Read what a step is about and say what would be sent; for a notebook's cell, which waits for it."""

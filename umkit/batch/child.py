@@ -57,11 +57,10 @@ def _carried_out(job: Job, tell: Callable[[Mapping[str, Any]], None]) -> JobEnd:
 
 
 def _run(job: Job, tell: Callable[[Mapping[str, Any]], None]) -> JobEnd:
-    from umkit import record
     from umkit.customer import load
     from umkit.headless.run import run
 
-    os.environ[record.BATCH] = job.batch
+    os.environ["UMKIT_BATCH"] = job.batch  # for the run's journal
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(job.file)
         if job.text:
