@@ -533,3 +533,12 @@ def somebody(desk: Desk, command: Command) -> None:
 
 def names(desk: Desk) -> set[str]:
     return {str(each["Name"]) for each in desk.lab.state()["objects"]["RemoteDomain"]}
+
+
+def test_a_restart_waits_for_the_change_that_it_is_for(desk: Desk) -> None:
+    desk.open("07-mapi-session-limits")
+    assert desk.step("LIM-5").outcome.result == "differs"
+    out = desk.sitting.apply("LIM-5").result()
+    assert out.result == "blocked"
+    assert "is still to be made" in out.summary
+    assert "Restart-Service" not in desk.mutating()

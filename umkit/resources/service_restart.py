@@ -16,7 +16,7 @@ from umkit import record
 from umkit.channel import Channel
 from umkit.command import Command
 from umkit.engine import plan
-from umkit.errors import RecordError, Unreadable
+from umkit.errors import Blocked, RecordError, Unreadable
 from umkit.history import CHANGING, elsewhere
 from umkit.journal import read
 from umkit.kinds import ENUM, NAME, Kind
@@ -95,7 +95,17 @@ class ServiceRestart(Service):
         return services.with_dependents(channel, {**found, "Started": begun})
 
     def send(self, command: Command, changes: Sequence[Mapping[str, Any]], channel: Channel) -> None:
-        """Let the second of the change pass first; otherwise the new start could not be told from an older one."""
+        """Let the second of the change pass first; otherwise the new start could not be told from an older one.
+
+        Raises ``Blocked`` where the change is still to be made: a restart now would interrupt, and be of no use.
+        """
+        after = self.wanted["Started"]
+        if after.moment is None:
+            raise Blocked(
+                f"{self.name} on {self.host} was not restarted, for {after.what} is still to be made",
+                where={"host": self.host},
+                next="do the step that makes the change first, then this one",
+            )
         channel.cancel.wait(1.1 * DIRECTORY_TICK.total_seconds())
         super().send(command, changes, channel)
 
