@@ -14,7 +14,7 @@ from umkit import handover
 from umkit.batch.job import JobEnd
 from umkit.durable import write_atomic
 from umkit.secrets import redact
-from umkit.view import chip, render
+from umkit.view import SIGNS, render
 
 if TYPE_CHECKING:
     from umkit.batch.batch import BatchSummary
@@ -59,8 +59,8 @@ def _row(folder: Path, end: JobEnd) -> dict[str, Any]:
     return {
         "customer": end.customer,
         "worker": end.worker,
-        "result": chip(end.result) if end.state == "done" and end.result else f"✗ {end.state}",
-        "chapters": [(name.partition("-")[0], name, result, chip(result)) for name, result in end.chapters.items()],
+        "result": _chip(word(end)),
+        "chapters": [(name.partition("-")[0], name, result, _chip(result)) for name, result in end.chapters.items()],
         "changes": end.changes or "",
         "took": f"{end.seconds:.0f} s" if end.seconds else "",
         "run": end.run,
@@ -71,6 +71,11 @@ def _row(folder: Path, end: JobEnd) -> dict[str, Any]:
         "problems": [f"{one.get('key')}: {one.get('message')}" for one in end.error.get("problems", ())],
         "next": str(end.error.get("next", "")),
     }
+
+
+def _chip(result: str) -> str:
+    """A sign and a word, never colour alone; short, since nine chapters stand in a row."""
+    return f"{SIGNS[result][0] if result in SIGNS else '✗'} {result}"
 
 
 def _link(folder: Path, path: Path) -> str:
