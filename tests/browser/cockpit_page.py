@@ -23,6 +23,7 @@ from playwright.sync_api import Locator, Page, expect
 from umkit.lab import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
+PARAMETERS = ROOT / "parameters"
 expect.set_options(timeout=PATIENCE)
 
 #: The number before a cell; a cell that is folded away shows none.
@@ -36,19 +37,21 @@ class Cockpit:
     Arguments:
         folder: where it is called: ``work/``, ``records/``, the lab's trace and its log come to lie there.
         customer: the customer's name or file.
-        options: further words for the command line.
+        parameters: the folder of the customer files.
         lab: a lab that runs already and writes ``trace.jsonl`` in the folder; else the command starts one.
     """
 
-    def __init__(self, folder: Path, customer: str = "lab", *options: str, lab: Lab | None = None) -> None:
+    def __init__(
+        self, folder: Path, customer: str = "lab", *, parameters: Path = PARAMETERS, lab: Lab | None = None
+    ) -> None:
         self.folder = folder
         self.trace = folder / "trace.jsonl"
         self.log = folder / "open.log"
         self.records = folder / "records"
-        self.customer = customer
+        self.customer_file = parameters / f"{customer}.yaml"
         self._asked_for = 0
         command = [sys.executable, "-m", "umkit", "open", customer, "--no-browser", "--json"]
-        command += ["--trace", str(self.trace), "--parameters", str(ROOT / "parameters"), *options]
+        command += ["--trace", str(self.trace), "--parameters", str(parameters)]
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         environment = {name: value for name, value in os.environ.items() if name != "UMKIT_LAB"}
         if lab is not None:
@@ -64,7 +67,7 @@ class Cockpit:
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line, f"umkit open did not answer:\n{self.log.read_text('utf-8')}"
+        assert '"token"' in line, f"umkit open did not begin to serve: {line}\n{self.log.read_text('utf-8')}"
         self.described: dict[str, Any] = json.loads(line)
         self.token = str(self.described["token"])
         self.address = str(self.described["url"]).partition("/lab/")[0]
@@ -143,6 +146,10 @@ class ChapterPage:
             item.dblclick()
         else:
             self.page.goto(self.cockpit.url(self.chapter))
+        return self.opened()
+
+    def opened(self) -> ChapterPage:
+        """Wait until the chapter is the one that is shown, with its kernel."""
         tab = self.page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current", has_text=f"{self.chapter}.ipynb")
         expect(tab).to_be_visible()
         expect(self.panel.locator(".jp-Cell").first).to_be_visible()

@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from customer_files import PARAMETERS
+
+from umkit.lab import Lab
 
 if TYPE_CHECKING:
     from cockpit_page import ChapterPage, Cockpit
@@ -123,6 +126,54 @@ def cockpit(_shared: Cockpit, keep_log: Callable[[Cockpit], None]) -> Iterator[C
     keep_log(_shared)
     _shared.end_kernels()
     _shared.nothing_unasked()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a module's own cockpit; its customer files may be changed."""
+    folder = tmp_path_factory.mktemp("stage")
+    (folder / "parameters").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lab(browser: Browser, place: Path) -> Iterator[Lab]:
+    """The lab of a module's own cockpit."""
+    with Lab(trace=place / "trace.jsonl") as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def customer(place: Path) -> str:
+    """The customer of a module's own cockpit."""
+    shutil.copy(PARAMETERS / "lab.yaml", place / "parameters")
+    return "lab"
+
+
+@pytest.fixture(scope="module")
+def _stage(place: Path, lab: Lab, customer: str) -> Iterator[Cockpit]:
+    from cockpit_page import Cockpit
+
+    cockpit = Cockpit(place, customer, parameters=place / "parameters", lab=lab)
+    yield cockpit
+    cockpit.stop()
+
+
+@pytest.fixture
+def stage(_stage: Cockpit, keep_log: Callable[[Cockpit], None]) -> Iterator[Cockpit]:
+    """The cockpit that a module's tests share, with a lab of their own: each changes things in another chapter."""
+    yield _stage
+    keep_log(_stage)
+    _stage.end_kernels()
+    _stage.nothing_unasked()
+
+
+@pytest.fixture
+def file(stage: Cockpit) -> Iterator[Path]:
+    """The customer's file, for a test that changes it: the next one finds it as it was."""
+    before = stage.customer_file.read_bytes()
+    yield stage.customer_file
+    stage.customer_file.write_bytes(before)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from test_handover import png
 from umkit.attestation import attested
 from umkit.journal import read
 from umkit.lab import Lab
+from umkit.proof import examine
 
 if TYPE_CHECKING:
     from cockpit_page import ChapterPage, Cockpit
@@ -29,36 +30,20 @@ ORGANISATION = Path(__file__).resolve().parents[2] / "umkit" / "lab" / "organisa
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A lab in which a send connector takes ten minutes to be made; each test uses a chapter of its own."""
-    folder = tmp_path_factory.mktemp("acting")
+def lab(browser: Browser, place: Path) -> Iterator[Lab]:
+    """A lab in which a send connector takes ten minutes to be made."""
     described = yaml.safe_load(ORGANISATION.read_text("utf-8")) | {"durations": {"New-SendConnector": 600}}
-    (folder / "organisation.yaml").write_text(yaml.safe_dump(described), "utf-8")
-    with Lab(folder / "organisation.yaml", trace=folder / "trace.jsonl") as lab:
-        lab.folder = folder  # type: ignore[attr-defined]
+    (place / "organisation.yaml").write_text(yaml.safe_dump(described), "utf-8")
+    with Lab(place / "organisation.yaml", trace=place / "trace.jsonl") as lab:
         yield lab
-
-
-@pytest.fixture(scope="module")
-def _stage(browser: Browser, lab: Lab) -> Iterator[Cockpit]:
-    from cockpit_page import Cockpit
-
-    cockpit = Cockpit(lab.folder, lab=lab)  # type: ignore[attr-defined]
-    yield cockpit
-    cockpit.stop()
-
-
-@pytest.fixture
-def stage(_stage: Cockpit, keep_log: Callable[[Cockpit], None]) -> Iterator[Cockpit]:
-    """The cockpit in which all these tests act."""
-    yield _stage
-    keep_log(_stage)
-    _stage.end_kernels()
-    _stage.nothing_unasked()
 
 
 def _journal(record: Path) -> list[dict[str, Any]]:
     return read(record / "journal.jsonl")
+
+
+def _records(stage: Cockpit) -> set[Path]:
+    return set((stage.records / "lab").glob("*-interactive*"))
 
 
 def test_apply_verify_undo_skip_again_and_reopened(
@@ -129,6 +114,7 @@ def test_apply_verify_undo_skip_again_and_reopened(
 def test_a_guard_declined_then_a_restart_and_a_reload_in_the_middle(
     stage: Cockpit, open_chapter: OpenChapter, artefacts: Path
 ) -> None:
+    earlier = _records(stage)
     chapter = open_chapter(stage, "03-imap4-access")
     chapter.run_head()
     for step in ("IMAP-1", "IMAP-2"):
@@ -164,7 +150,61 @@ def test_a_guard_declined_then_a_restart_and_a_reload_in_the_middle(
     restart.wait_for("changed")
     assert set(stage.mutating()[len(sent) :]) == {"Restart-Service"}
     record = chapter.seal()
-    assert len(list(record.parent.glob("*-interactive*"))) >= 2, "what the first kernel did is in a record of its own"
+    [former] = _records(stage) - earlier - {record}  # what the kernel did that was ended
+    events = _journal(former)
+    assert "Set-ImapSettings" in {event["command"]["name"] for event in events if event["event"] == "intent"}
+    [end] = [event for event in events if event["event"] == "chapter-end"]
+    assert "ended before it was sealed" in end["error"]["what"]
+    assert examine(former).problems == []
+
+
+def test_a_guard_without_consent_offers_no_apply_and_with_it_asks(
+    stage: Cockpit, open_chapter: OpenChapter, artefacts: Path, file: Path
+) -> None:
+    allowed = file.read_text("utf-8")
+    values = yaml.safe_load(allowed)
+    values["consent"]["information_store"] = None
+    file.write_text(yaml.safe_dump(values), "utf-8")
+    sent = stage.mutating()
+    chapter = open_chapter(stage, "07-mapi-session-limits")
+    chapter.run_head()
+    card = chapter.run_step("LIM-5")
+    card.wait_for("blocked")
+    assert card.offers == ["Verify", "Skip …", "Copy"]
+    assert "the customer file gives no consent" in card.text
+    chapter.screenshot(artefacts / "07-mapi-session-limits-no-consent.png")
+
+    file.write_text(allowed, "utf-8")  # agreed meanwhile
+    chapter.run_head()
+    card = chapter.run_step("LIM-5")
+    card.wait_for("differs")
+    card.press("Apply")
+    for word in ("interrupts people", "Mailboxes on these servers", "allowed by the lab until 2099-12-31"):
+        assert word in card.told
+    assert card.offers == ["Yes, do it now", "No, leave it"]
+    chapter.page.keyboard.press("Escape")
+    assert card.offers == ["Yes, do it now", "No, leave it"]
+    card.press("No, leave it")
+    card.says("Nothing was changed")
+    assert stage.mutating() == sent
+
+
+def test_copy_puts_the_powershell_text_into_the_clipboard(stage: Cockpit, open_chapter: OpenChapter) -> None:
+    chapter = open_chapter(stage, "05-mapi-account")
+    page = chapter.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    chapter.run_head()
+    card = chapter.run_step("MAPI-5")
+    shown = card.root.locator("pre").all_inner_texts()
+    assert len(shown) > 1
+    for refused in (False, True):  # as in a page that is not of this machine and came over plain HTTP
+        page.evaluate("() => navigator.clipboard.writeText('something else')")
+        if refused:
+            page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('refused')) }")
+        card.button("Copy").click()
+        expect(card.cell.get_by_role("status").filter(has_text="copied")).to_be_visible()
+        page.wait_for_function("async () => await navigator.clipboard.readText() !== 'something else'")
+        assert page.evaluate("navigator.clipboard.readText()") == "\n".join(shown)
 
 
 def test_stop_ends_the_command_at_the_server(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,17 +13,14 @@ from card_page import CHANGING
 from playwright.sync_api import Locator, Page, expect
 
 from umkit.chapters import chapters
-from umkit.lab import Lab
 from umkit.panels.words import Words
 
 if TYPE_CHECKING:
     from card_page import Card
     from cockpit_page import ChapterPage, Cockpit
-    from playwright.sync_api import Browser
 
     OpenChapter = Callable[[Cockpit, str], ChapterPage]
 
-LAB_FILE = Path(__file__).resolve().parents[2] / "parameters" / "lab.yaml"
 #: What of an element shows that it has the focus: an outline, or else a shadow that it had not before.
 _OUTLINE = (
     "element => getComputedStyle(element).outlineStyle !== 'none' && getComputedStyle(element).outlineWidth !== '0px'"
@@ -46,36 +42,6 @@ _CUT_OFF = """panel => [...panel.querySelectorAll('.jp-OutputArea :is(button, in
         return box.right > innerWidth
     })
     .map(part => part.textContent.trim().slice(0, 60) || part.outerHTML.slice(0, 120))"""
-
-
-@pytest.fixture(scope="module")
-def _stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cockpit]:
-    from cockpit_page import Cockpit
-
-    folder = tmp_path_factory.mktemp("everybody")
-    (folder / "parameters").mkdir()
-    shutil.copy(LAB_FILE, folder / "parameters")
-    with Lab(trace=folder / "trace.jsonl") as lab:
-        cockpit = Cockpit(folder, "lab", "--parameters", str(folder / "parameters"), lab=lab)
-        yield cockpit
-        cockpit.stop()
-
-
-@pytest.fixture
-def stage(_stage: Cockpit, keep_log: Callable[[Cockpit], None]) -> Iterator[Cockpit]:
-    """The cockpit in which all these tests act, each in a chapter of its own."""
-    yield _stage
-    keep_log(_stage)
-    _stage.end_kernels()
-    _stage.nothing_unasked()
-
-
-@pytest.fixture
-def file(stage: Cockpit) -> Iterator[Path]:
-    """The customer's file, for a test that changes it: the next one finds it as it was."""
-    path = stage.folder / "parameters" / LAB_FILE.name
-    yield path
-    shutil.copy(LAB_FILE, path)
 
 
 class Keyboard:
