@@ -168,7 +168,7 @@ def test_a_missing_password_is_asked_for_and_a_dead_session_made_anew(
     card = chapter.run_step("FMT-0")
     card.press("Apply")
     card.wait_for("changed")
-    _told(head, "1 of 10 steps looked at: 1 changed")
+    _told(head, "1 of 10 steps done; 1 looked at: 1 changed")
 
     _order(lab, ASLEEP)
     head.get_by_role("button", name="Reconnect").click()
