@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from umkit.cli_options import ACCESS, JSON, RECORDS, command
+from umkit.cli_options import ACCESS, JSON, command
 
 
 def add(main: click.Group) -> None:
@@ -40,20 +40,19 @@ def _scheduler(host: str, port: int, as_json: bool, **access: Any) -> int:
 @click.option("--site", "sites", multiple=True, help="A run.site whose customers are reached here; may be repeated.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="How many customers at once.")
 @click.option("--name", default="", help="Unlike every other worker's.  [default: this machine's, with the sites]")
-@RECORDS
+@click.option("--records", type=click.Path(path_type=Path), default=Path("records"), show_default=True)
 def _worker(
-    scheduler: str, sites: tuple[str, ...], jobs: int, name: str, records: Path | None, as_json: bool, **access: Any
+    scheduler: str, sites: tuple[str, ...], jobs: int, name: str, records: Path, as_json: bool, **access: Any
 ) -> int:
     """Be a worker: carry out the jobs of customers that are reached from here, each in a process of its own.
 
-    Secrets are resolved here. The records stay here, in --records (records), and are sent to the caller. Ctrl-C ends
-    the runs in order. A worker whose scheduler is gone does so too, and exits with 1: let the system start it anew.
+    Secrets are resolved here. The records stay here, in --records, and are sent to the caller. Ctrl-C ends the runs in
+    order. A worker whose scheduler is gone does so too, and exits with 1: let the system start it anew.
     """
     from umkit.fleet import Access, serve_worker
 
-    home = records or Path("records")
     ready = _ready("worker", as_json)
-    asked = serve_worker(scheduler, Access(**access), sites=sites, jobs=jobs, records=home, name=name, ready=ready)
+    asked = serve_worker(scheduler, Access(**access), sites=sites, jobs=jobs, records=records, name=name, ready=ready)
     if not asked:
         click.secho("the scheduler is gone; the runs were stopped, their records are here", fg="red", err=True)
     return 0 if asked else 1
