@@ -17,6 +17,7 @@ import pytest
 from bundling import ROOT, VARIABLE, Places, contents, make_key, repacked, tree
 from click.testing import CliRunner
 
+import umkit
 from umkit import archive, bundle, cli, customer, durable, keys, proof, record, sealing
 from umkit.bundle import Job
 from umkit.customer import CustomerFile
@@ -345,7 +346,15 @@ def test_another_text_of_the_same_values_is_told_with_the_bundle(places: Places)
 
 def test_an_apply_of_a_plan_did_that_plan(places: Places) -> None:
     inputs = customer.load(places.home / "parameters" / "acme.yaml")
-    plan = {"customer": "acme", "run": "r", "mode": "plan", "chapters": CHAPTERS, "broken": [], "steps": []}
+    plan = {
+        "customer": "acme",
+        "run": "r",
+        "kit": umkit.__version__,
+        "mode": "plan",
+        "chapters": CHAPTERS,
+        "broken": [],
+        "steps": [],
+    }
     path = places.home / "plan.json"
     path.write_text(json.dumps(plan | {"inputs": fingerprint(inputs.dump())}), "utf-8")
     run = Run(places, plan=path, chapters=())

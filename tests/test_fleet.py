@@ -224,7 +224,7 @@ def test_certificates_of_another_authority_are_not_spoken_to(
 @pytest.fixture
 def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Job, str]:
     """An export as it travels, the job that it is of, and its run."""
-    monkeypatch.setenv(record.BATCH, "a-batch")
+    monkeypatch.setenv("UMKIT_BATCH", "a-batch")
     with record.create(tmp_path / "there", accepted("customer: {name: acme}"), mode="apply", chapters=[]) as made:
         made.close("ok")
     proof.export(made.folder, tmp_path / "export.zip")
