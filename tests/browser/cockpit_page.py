@@ -265,14 +265,20 @@ class ChapterPage:
         self.page.screenshot(path=path)
 
     def views(self) -> Iterator[str]:
-        """The chapter as it stands: light, dark, and at 200 % (as in a window of half the size)."""
-        usual = self.page.viewport_size or {"width": 1400, "height": 1000}
+        """The chapter as it stands: light, dark, and at 200 %."""
         yield "light"
         self.theme("JupyterLab Dark")
         yield "dark"
         self.theme("JupyterLab Light")
+        with self.enlarged():
+            yield "200-percent"
+
+    @contextlib.contextmanager
+    def enlarged(self) -> Iterator[None]:
+        """The page at 200 %: as in a window of half the size."""
+        usual = self.page.viewport_size or {"width": 1400, "height": 1000}
         self.page.set_viewport_size({"width": usual["width"] // 2, "height": usual["height"] // 2})
-        yield "200-percent"
+        yield
         self.page.set_viewport_size(usual)
 
     def _menu(self, menu: str, item: str) -> None:

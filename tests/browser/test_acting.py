@@ -194,16 +194,15 @@ def test_copy_puts_the_powershell_text_into_the_clipboard(stage: Cockpit, open_c
     page = chapter.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     chapter.run_head()
-    card = chapter.run_step("MAPI-5")
-    shown = card.root.locator("pre").all_inner_texts()
-    assert len(shown) > 1
     for refused in (False, True):  # as in a page that is not of this machine and came over plain HTTP
+        card = chapter.run_step("MAPI-5")
+        shown = card.root.locator("pre").all_inner_texts()
+        assert len(shown) > 1
         page.evaluate("() => navigator.clipboard.writeText('something else')")
         if refused:
             page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('refused')) }")
         card.button("Copy").click()
         expect(card.cell.get_by_role("status").filter(has_text="copied")).to_be_visible()
-        page.wait_for_function("async () => await navigator.clipboard.readText() !== 'something else'")
         assert page.evaluate("navigator.clipboard.readText()") == "\n".join(shown)
 
 

@@ -28,19 +28,12 @@ _OUTLINE = (
 #: So many keys a person may need to a button that stands beside.
 _FAR = 20
 _SHADOW = "element => getComputedStyle(element).boxShadow"
-#: Parts of cards and panels that stand out of the page to the right, or of what cannot be scrolled.
-_CUT_OFF = """panel => [...panel.querySelectorAll('.jp-OutputArea :is(button, input, [role=group])')]
-    .filter(part => {
-        const box = part.getBoundingClientRect()
-        if (!box.width) return false
-        for (let around = part.parentElement; around; around = around.parentElement) {
-            const frame = around.getBoundingClientRect(), style = getComputedStyle(around)
-            if (box.right <= frame.right + 1 && box.left >= frame.left - 1) continue
-            if (['auto', 'scroll'].includes(style.overflowX)) return false
-            if (style.overflowX !== 'visible') return true
-        }
-        return box.right > innerWidth
-    })
+#: What a reader of cards and panels would not see: an output that has to be scrolled sideways as a whole (a card may be
+#: scrolled in itself), and whatever is cut off where nothing can be scrolled.
+_CUT_OFF = """panel => [...panel.querySelectorAll('.jp-OutputArea-output, .jp-OutputArea-output *')]
+    .filter(part => part.clientWidth && part.scrollWidth > part.clientWidth + 1)
+    .filter(part => part.matches('.jp-OutputArea-output')
+        || ['hidden', 'clip'].includes(getComputedStyle(part).overflowX))
     .map(part => part.textContent.trim().slice(0, 60) || part.outerHTML.slice(0, 120))"""
 
 
@@ -142,6 +135,8 @@ def test_in_german(stage: Cockpit, open_chapter: OpenChapter, artefacts: Path, f
     assert say("differs") in card.state
     card.button(say("Skip …")).click()
     expect(card.button(say("Skip this step"))).to_be_visible()
+    with chapter.enlarged():  # its words are longer
+        assert chapter.panel.evaluate(_CUT_OFF) == []
     chapter.cell("chapter").locator(".jp-OutputArea").scroll_into_view_if_needed()
     chapter.screenshot(artefacts / "german-head.png")
 
@@ -174,3 +169,7 @@ def test_the_inputs_are_edited_and_saved(
     assert file.read_text("utf-8") == before.replace("public_sources: 6", "public_sources: 4")
     assert "# The page's own example" in before
     assert "(4 + 1) = 25" in chapter.run_step("LIM-2").text, "the saved value is used"
+    with chapter.enlarged():
+        assert chapter.panel.evaluate(_CUT_OFF) == []
+        form.get_by_role("checkbox").first.scroll_into_view_if_needed()
+        chapter.screenshot(artefacts / "form-200-percent.png")
