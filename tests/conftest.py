@@ -12,6 +12,21 @@ from hypothesis import settings
 settings.register_profile("umkit", deadline=None)
 settings.load_profile("umkit")
 
+#: Files that take longest, first: what is begun last with several workers leaves the others idle.
+LONGEST = ("crash", "mess", "batch", "rollback", "chapters", "planfile", "end_to_end", "fleet", "disk_full", "canary")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pytest-xdist keep our order of the files; its own goes by the number of tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; the order within a file stays."""
+    order = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_key_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
