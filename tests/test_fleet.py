@@ -103,6 +103,7 @@ def test_stopped_runs_close_their_records_and_the_others_are_not_begun(fleet: Fl
 def test_a_second_ctrl_c_ends_a_run_that_does_not_heed_the_first(fleet: Fleet) -> None:
     going = fleet.begin({"wait-frozen": "south"})
     fleet.gate.knocked("wait-frozen")
+    going.hears("run", "wait-frozen")  # else where its record lies would not be known
     going.stop.ask()
     going.stop.ask()
     end = going.ends()["wait-frozen"]
@@ -128,6 +129,7 @@ def test_a_killed_workers_run_is_told_and_not_begun_again_and_the_next_brings_it
     killed = fleet.worker("east", name="killed")
     going = fleet.begin({"wait-kill": "east", "after-kill": "east"})
     fleet.gate.knocked("wait-kill")
+    going.hears("run", "wait-kill")  # else where its record lies would not be known
     fleet.worker("east", name="heir", records="killed")
     killed.kill()
     ends = going.ends()
@@ -156,6 +158,7 @@ def test_a_killed_scheduler_ends_the_batch_and_the_workers_close_their_records(t
         there = fleet.worker("north", name="north")
         going = fleet.begin({"wait-lost": "north", "after-lost": "north"})
         fleet.gate.knocked("wait-lost")
+        going.hears("run", "wait-lost")  # else where its record lies would not be known
         fleet.scheduler.kill()
         ends = going.ends()
         assert (ends["wait-lost"].state, ends["after-lost"].state) == ("died", "not run")
