@@ -13,7 +13,10 @@ settings.register_profile("umkit", deadline=None)
 settings.load_profile("umkit")
 
 #: Files that take longest, first: what is begun last with several workers leaves the others idle.
-LONGEST = ("crash", "mess", "batch", "rollback", "chapters", "planfile", "end_to_end", "fleet", "disk_full", "canary")
+LONGEST = (
+    *("stepping_through", "crash", "mess", "batch", "rollback", "chapters", "planfile"),
+    *("end_to_end", "fleet", "disk_full", "canary"),
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

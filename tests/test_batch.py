@@ -253,7 +253,7 @@ def test_a_killed_run_does_not_keep_the_others_from_ending(office: Office) -> No
     assert [len(office.runs(name)) for name in "abc"] == [1 + (name == died) for name in "abc"]
 
 
-@pytest.mark.parametrize(("victim", "seed"), [("job", 1), ("parent", 2)])
+@pytest.mark.parametrize(("victim", "seed"), [("job", 1), pytest.param("parent", 2, marks=pytest.mark.long)])
 def test_killed_at_a_random_moment_nothing_is_lost(office: Office, victim: str, seed: int) -> None:
     """The moment is a line in the journal of a run, chosen by the seed."""
     choice = random.Random(f"{victim} {seed}")

@@ -103,7 +103,7 @@ def test_the_rights_are_taken_away_and_nothing_else(place: Place) -> None:
     assert place.sent()[since:] == []
 
 
-@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize("wanted", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_the_protocol_log_is_switched_and_takes_effect(place: Place, wanted: bool) -> None:
     for value in (not wanted, wanted):
         done = place.go("apply", "03", imap4={"protocol_log": value})

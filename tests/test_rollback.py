@@ -234,6 +234,7 @@ def test_a_rollback_can_be_taken_back_too(place: Place) -> None:
     assert place.mutating()[since:] == ["Remove-RemoteDomain"] * 2, "what was made again is removed again"
 
 
+@pytest.mark.long
 def test_every_chapters_rollback_can_be_taken_back_or_says_what_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -230,6 +230,7 @@ def test_stop_ends_the_command_at_the_server(
     chapter.screenshot(artefacts / "01-forwarding-emails-stopped.png")
 
 
+@pytest.mark.long
 def test_stop_where_the_server_does_not_answer_any_more(stage: Cockpit, lab: Lab, open_chapter: OpenChapter) -> None:
     chapter = open_chapter(stage, "04-relay-settings")
     chapter.run_head()

@@ -109,7 +109,7 @@ def test_a_chapter_without_a_mouse(stage: Cockpit, open_chapter: OpenChapter, ar
     chapter.screenshot(artefacts / "20-password-change-keyboard.png")
 
 
-@pytest.mark.parametrize("name", ["02-message-formats", "06-mapi-outlook"])
+@pytest.mark.parametrize("name", ["02-message-formats", pytest.param("06-mapi-outlook", marks=pytest.mark.long)])
 def test_nothing_is_cut_off_in_the_dark_or_at_200_percent(
     name: str, stage: Cockpit, open_chapter: OpenChapter, artefacts: Path
 ) -> None:

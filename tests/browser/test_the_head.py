@@ -102,6 +102,7 @@ def _order(lab: Lab, faults: list[dict[str, Any]]) -> None:
         assert json.loads(answer.read()) == {"faults": len(faults)}
 
 
+@pytest.mark.long
 def test_the_overview_plans_all_chapters_and_opens_a_record(
     stage: Cockpit, open_chapter: OpenChapter, artefacts: Path
 ) -> None:
