@@ -21,11 +21,12 @@ from distributed import Client, Lock
 from fleets import LONGEST, Fleet, authority
 
 from umkit import proof, record
+from umkit.archive import LARGEST
 from umkit.batch import Batch, Job, JobEnd
 from umkit.cli import main
 from umkit.errors import ConnectionFailed, RecordError, UsageError
 from umkit.fleet import Access, joined, worker
-from umkit.fleet.home import LARGEST, bring_home, fetch
+from umkit.fleet.home import bring_home, fetch
 from umkit.journal import read
 
 

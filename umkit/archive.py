@@ -65,7 +65,7 @@ def unpacked(path: Path, what: str, *, next: str) -> dict[str, bytes]:
             f"{printable(path.name)} cannot be read", where=where, seen=error.strerror or type(error).__name__
         ) from error
     try:
-        contents = _contents(data)
+        contents = read_zip(data)
         if fault := fault_of(contents):
             raise ValueError(fault)
         if packed(contents) != data:
@@ -77,7 +77,7 @@ def unpacked(path: Path, what: str, *, next: str) -> dict[str, bytes]:
     return contents
 
 
-def _contents(data: bytes) -> dict[str, bytes]:
+def read_zip(data: bytes) -> dict[str, bytes]:
     """What is in a zip file, whatever it is called; no more is read than the file is long.
 
     Raises ``ValueError``.

@@ -56,8 +56,7 @@ def add(main: click.Group) -> None:
         if summary is None:
             click.secho("nothing is left to do", fg="green", err=True)
             return 0
-        counts = _counts(summary.ends)
-        click.secho(", ".join(f"{number} {name}" for name, number in counts.items()), bold=True, err=True)
+        click.secho(", ".join(f"{number} {name}" for name, number in summary.counts), bold=True, err=True)
         click.secho(f"index: {summary.folder / 'index.html'}", bold=True, err=True)
         if summary.stopped:
             click.secho(f"stopped; take it up again: umkit batch --resume {summary.batch}", fg="yellow", err=True)
@@ -199,11 +198,3 @@ def _stopped_by_signals(stop: Stop) -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _counts(ends: Any) -> dict[str, int]:
-    from collections import Counter
-
-    from umkit.batch.index import word
-
-    return dict(Counter(word(end) for end in ends).most_common())

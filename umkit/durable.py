@@ -88,6 +88,28 @@ def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
         raise cannot_write(folder, error) from error
 
 
+def new_folder(home: Path, name: str) -> Path:
+    """Make a folder that nobody else has: of this name, or with the first number behind it that is free.
+
+    Arguments:
+        home: the folder that it lies in.
+        name: its name.
+
+    Raises ``RecordError`` when it cannot be made.
+    """
+    for number in itertools.count(1):
+        folder = home / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir()
+            sync_folder(home)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        return folder
+    raise AssertionError("counting ends nowhere")
+
+
 def append_whole(path: Path, data: bytes, *, force: bool = True) -> None:
     """Append bytes to a file and have them on the disk before returning.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import json
 import os
 import platform
@@ -23,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from umkit import __version__
-from umkit.durable import cannot_write, sync_folder, write_atomic
+from umkit.durable import cannot_write, new_folder, write_atomic
 from umkit.errors import RecordError, UsageError
 from umkit.inputs_file import as_text
 from umkit.journal import Finding, Journal, ends, select
@@ -127,13 +126,11 @@ def create(
     customer = inputs.customer.name
     home = Path(records).resolve() / customer
     lock = CustomerLock(home)
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(home, error) from error
+    _make(home)
     lock.acquire()
     try:
-        folder = _new_folder(home, f"{begun:%Y%m%d-%H%M%S}-{mode}")
+        folder = new_folder(home, f"{begun:%Y%m%d-%H%M%S}-{mode}")
+        _make(folder / NOTEBOOKS)
         lock.name(folder.name)
         values = {"run": folder.name, "customer": customer, "mode": mode, "chapters": list(chapters)}
         write_atomic(folder / INPUTS, redact(as_text(values | {"used": inputs.dump()}, given)))
@@ -381,19 +378,11 @@ def _files(folder: Path) -> dict[str, dict[str, Any]]:
     return dict(sorted(files.items()))
 
 
-def _new_folder(home: Path, run: str) -> Path:
-    for number in itertools.count(1):
-        folder = home / (run if number == 1 else f"{run}-{number}")
-        try:
-            folder.mkdir()
-            (folder / NOTEBOOKS).mkdir()
-            sync_folder(home)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise cannot_write(folder, error) from error
-        return folder
-    raise AssertionError("counting ends nowhere")
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def _now() -> datetime:

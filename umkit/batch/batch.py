@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import platform
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from umkit import __version__
 from umkit.batch import index
 from umkit.batch.job import BROKEN, Job, JobEnd, worst_exit
 from umkit.batch.worker import Stop, carry_out
-from umkit.durable import cannot_write
+from umkit.durable import cannot_write, new_folder
 from umkit.errors import RecordError, UsageError
 from umkit.journal import Journal, read
 from umkit.lock import account
@@ -71,6 +71,11 @@ class BatchSummary:
     def exit_code(self) -> int:
         """That of the worst job: 1 failed, 2 invalid, 3 differences, 4 open steps, 0 all as wanted."""
         return worst_exit([*self.ends])
+
+    @property
+    def counts(self) -> list[tuple[str, int]]:
+        """How many jobs ended how, the most first."""
+        return Counter(end.word for end in self.ends).most_common()
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON-ready values."""
@@ -122,7 +127,12 @@ class Batch:
 
         Raises ``RecordError`` when nothing can be written there.
         """
-        batch = cls(_new_folder(records, f"batch-{datetime.now(UTC):%Y%m%d-%H%M%S}-{verb}"))
+        home = Path(records).resolve()
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(home, error) from error
+        batch = cls(new_folder(home, f"batch-{datetime.now(UTC):%Y%m%d-%H%M%S}-{verb}"))
         batch._journal.append(
             "batch-start",
             batch=batch.id,
@@ -315,16 +325,3 @@ def _end_of(future: Future[JobEnd], job: Job) -> JobEnd:
         told["next"] = "see the customer's newest record; then take the batch up again with --resume"
         return JobEnd(job.customer, job.verb, "died", result="unknown", error=told)
     return dataclasses.replace(end, customer=job.customer, verb=job.verb)
-
-
-def _new_folder(records: Path, name: str) -> Path:
-    for number in itertools.count(1):
-        folder = Path(records).resolve() / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise cannot_write(folder, error) from error
-        return folder
-    raise AssertionError("counting ends nowhere")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,22 +35,16 @@ def write(summary: BatchSummary) -> None:
 def page(summary: BatchSummary) -> str:
     """The index page: self-contained, no JavaScript, worst customers first."""
     ends = sorted(summary.ends, key=lambda end: _ORDER.index(end.exit_code) if end.exit_code in _ORDER else 0)
-    counted = Counter(word(end) for end in summary.ends)
     return render(
         "batch/index.html",
         batch=summary.batch,
         verb=summary.verb,
         stopped=summary.stopped,
         when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        counted=counted.most_common(),
+        counted=summary.counts,
         rows=[_row(summary.folder, end) for end in ends],
         heads=["Customer", "Result", "Chapters", "Changes", "Took", "Record", "What is the matter"],
     )
-
-
-def word(end: JobEnd) -> str:
-    """How a job ended, in a word: its result, or that it did not come to one."""
-    return end.result if end.state == "done" and end.result else end.state
 
 
 def _row(folder: Path, end: JobEnd) -> dict[str, Any]:
@@ -59,7 +52,7 @@ def _row(folder: Path, end: JobEnd) -> dict[str, Any]:
     return {
         "customer": end.customer,
         "worker": end.worker,
-        "result": _chip(word(end)),
+        "result": _chip(end.word),
         "chapters": [(name.partition("-")[0], name, result, _chip(result)) for name, result in end.chapters.items()],
         "changes": end.changes or "",
         "took": f"{end.seconds:.0f} s" if end.seconds else "",

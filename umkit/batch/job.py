@@ -109,6 +109,11 @@ class JobEnd:
         return bool(self.record) and (Path(self.record) / "manifest.json").is_file()
 
     @property
+    def word(self) -> str:
+        """How it ended, in a word: its result, or that it did not come to one."""
+        return self.result if self.state == "done" and self.result else self.state
+
+    @property
     def went_wrong(self) -> bool:
         """Whether somebody has to look: it failed, or it did not come to its end."""
         return self.exit_code not in (0, 3, 4)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from umkit.batch.index import word
 from umkit.batch.job import JobEnd
 from umkit.secrets import redact
 
@@ -75,8 +74,8 @@ class Show:
         """A job ended; one line, with the way on where it went wrong."""
         with self._lock:
             self._running.pop(end.customer, None)
-            self._counts[word(end)] += 1
-            line = f"{end.customer}: {word(end)}"
+            self._counts[end.word] += 1
+            line = f"{end.customer}: {end.word}"
             if end.seconds:
                 line += f" ({end.seconds:.0f} s)"
             if end.went_wrong and end.error:

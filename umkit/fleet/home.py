@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from umkit import proof, record
+from umkit import archive, proof, record
 from umkit.batch.job import Job
-from umkit.durable import cannot_write, sync_folder
+from umkit.durable import cannot_write, sync_folder, write_folder
 from umkit.errors import RecordError
 from umkit.journal import read
 
-#: The largest record that is fetched; a large one has some ten MiB.
-LARGEST = 256 * 1024 * 1024
-#: A file of a record, wherever it is unpacked: nothing leads out of the folder, or means something else on Windows.
-_NAME = re.compile(r"\w[\w .-]*(?<![ .])(/\w[\w .-]*(?<![ .]))*")
 _ELSEWHERE = "nothing was kept of what came; fetch it there by hand: umkit records export RUN"
 
 
@@ -34,8 +27,10 @@ def fetch(pieces: Iterator[bytes], export: Path, *, size: int, sha256: str) -> N
 
     Raises ``RecordError`` when it is too large, when not all of it comes, or when it came otherwise than it was sent.
     """
-    if size > LARGEST:
-        raise RecordError("it is too large to be fetched", seen=f"{size >> 20} MiB", expected=f"{LARGEST >> 20} MiB")
+    if size > archive.LARGEST:
+        raise RecordError(
+            "it is too large to be fetched", seen=f"{size >> 20} MiB", expected=f"{archive.LARGEST >> 20} MiB"
+        )
     digest, left = hashlib.sha256(), size
     with export.open("wb") as file:
         while left > 0:
@@ -66,7 +61,7 @@ def bring_home(export: Path, records: Path, job: Job, run: str) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetched-", dir=home, ignore_cleanup_errors=True) as aside:
             folder = Path(aside) / run
-            _unpack(export, f"{job.customer}/{run}/", folder)
+            write_folder(folder, _files(export, run, f"{job.customer}/{run}/"))
             if wrong := proof.examine(folder).problems or _strange(folder, job):
                 raise _refusal(run, "; ".join(wrong[:3]))
             if kept.exists():
@@ -80,25 +75,18 @@ def bring_home(export: Path, records: Path, job: Job, run: str) -> Path:
     return kept
 
 
-def _unpack(export: Path, prefix: str, folder: Path) -> None:
-    """Write the files of one record, each on the disk before this returns."""
+def _files(export: Path, run: str, prefix: str) -> dict[str, bytes]:
+    """The files of one record in an export."""
     try:
-        with zipfile.ZipFile(export) as file:
-            entries = [entry for entry in file.infolist() if entry.filename.startswith(prefix)]
-            names = [entry.filename.removeprefix(prefix) for entry in entries]
-            if odd := next((name for name in names if not _NAME.fullmatch(name)), ""):
-                raise _refusal(folder.name, f"it holds {odd!r}")
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-                raise _refusal(folder.name, "it is compressed")  # so nothing grows larger than what came
-            for name, entry in zip(names, entries, strict=True):
-                path = folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("xb") as written:
-                    written.write(file.read(entry))
-                    written.flush()
-                    os.fsync(written.fileno())
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise _refusal(folder.name, f"{type(error).__name__}: {error}") from error
+        contents = archive.read_zip(export.read_bytes())
+    except ValueError as error:
+        raise _refusal(run, str(error)) from error
+    files = {name.removeprefix(prefix): data for name, data in contents.items() if name.startswith(prefix)}
+    if not files:
+        raise _refusal(run, "it holds no file of that record, which is not sealed then")
+    if odd := next((name for name in files if archive.fault_of([name])), None):
+        raise _refusal(run, f"it holds {odd!r}")
+    return files
 
 
 def _strange(folder: Path, job: Job) -> list[str]:
