@@ -70,8 +70,10 @@ def customers(organisation: str, number: int, folder: Path) -> list[Path]:
 
 
 def environment(described: Mapping[str, Any]) -> dict[str, str]:
-    """The environment of a process that is to speak to this lab."""
-    return {**os.environ, "UMKIT_LAB": json.dumps(dict(described))}
+    """The environment of a process that is to speak to this lab; byte code is kept, as an installation keeps it."""
+    env = {**os.environ, "UMKIT_LAB": json.dumps(dict(described))}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    return env
 
 
 def timed(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> float:

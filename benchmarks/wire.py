@@ -9,7 +9,8 @@ A second apply only looks. One look needs a file on the server for a moment: Sec
 file, which is read and removed; the journal calls these two commands changing, as they are.
 
 ``left open`` is what the script would send if it did not close its pipelines; they would stay on the server then.
-Time on the wire is the sum of the journal's command times for the run, and its loop for the script.
+Time on the wire is the sum of the journal's command times for the run (once for what was asked together), and its loop
+for the script.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ def our_run(organisation: str, described: dict[str, Any], records: Path) -> dict
         summary = run(customer, "apply", records=records, runbooks=stage.RUNBOOKS, lab=described)
         counts.append(stage.requests_of(described))
         journals.append(read(summary.record / "journal.jsonl"))
-    wire = sum(event["seconds"] for event in journals[0] if event["event"] == "outcome")
+    behind = {event["id"] for event in journals[0] if event.get("together") not in (None, event.get("id"))}
+    wire = sum(
+        event["seconds"] for event in journals[0] if event["event"] == "outcome" and event["intent"] not in behind
+    )
     again = [event for event in journals[1] if event["event"] == "intent" and event["mutating"]]
     return {"ours": counts[1], "second": counts[2] - counts[1], "changing again": len(again), "our wire": wire}
 

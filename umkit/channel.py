@@ -3,7 +3,7 @@
 A channel adds three things to a session: every command's intent is in the
 journal before it is sent and its outcome after; the run's one domain controller
 goes with every Exchange command; and a list that was read is kept until
-something of that noun is changed.
+something is changed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,11 @@ from umkit.errors import OutcomeNotWritten, RecordError, RemoteError, UmkitError
 from umkit.journal import Journal
 from umkit.remoting import Endpoint, Result, Session, kept
 from umkit.remoting.endpoint import EXCHANGE
+from umkit.remoting.session import FAN_OUT
+
+#: A list to ask for: the noun, and the parameters of its ``Get-``.
+Asked = tuple[str, Mapping[str, Any]]
+Entry = Result | RemoteError
 
 _numbers = itertools.count(1)
 
@@ -55,6 +60,7 @@ class Channel:
         self._domain_controller = domain_controller
         self._session: Session | None = None
         self._lists: dict[str, builtins.list[Any]] = {}
+        self._ahead: dict[str, Entry] = {}
 
     @property
     def session(self) -> Session:
@@ -101,16 +107,71 @@ class Channel:
             raise ValueError(f"{command.name} can change something; it goes through change()")
         return self._send(self.pinned(command) if pin else command, changes=(), errors=errors)
 
+    def read_many(self, commands: Sequence[Command], *, pin: bool = True) -> builtins.list[Entry]:
+        """Ask several reading commands together, so that none waits for another's answer.
+
+        Gives for each command its result, or the mapped error, in their order. Each has its own intent and outcome in
+        the journal; ``together`` names the first one's intent, and the seconds are those of the whole.
+
+        Raises what opening the session raises, and ``ValueError`` for a changing command.
+        """
+        if changing := [command.name for command in commands if command.mutating]:
+            raise ValueError(f"{', '.join(changing)} can change something; it goes through change()")
+        if not commands:
+            return []
+        session = self.session
+        commands = [self.pinned(command) if pin else command for command in commands]
+        numbers = [self._number() for _ in commands]
+        for number, command in zip(numbers, commands, strict=True):
+            self._write_intent(number, command, together=numbers[0] if len(numbers) > 1 else "")
+        begun = time.monotonic()
+        try:
+            turns = -(-len(commands) // FAN_OUT)  # so many are under way at once: each of these gets its time
+            entries = session.run_many(commands, deadline=turns * self.endpoint.deadline, cancel=self.cancel)
+        except BaseException as error:
+            for number in numbers:
+                self._write_stopped(number, begun, error)
+            raise
+        for number, command, entry in zip(numbers, commands, entries, strict=True):
+            self._write_end(number, command, begun, entry)
+        return entries
+
+    @contextlib.contextmanager
+    def asked_ahead(self, asked: Iterable[Asked], *, fresh: bool = False) -> Iterator[None]:
+        """Ask for several lists together; within, the next :meth:`list` of each gets what came, be it an error.
+
+        What was not fetched is forgotten with the next change, and at the end.
+
+        Arguments:
+            asked: the lists.
+            fresh: also those that are kept.
+        """
+        lists = {_key(noun, parameters): Command(f"Get-{noun}", parameters) for noun, parameters in asked}
+        lists = {key: command for key, command in lists.items() if fresh or key not in self._lists}
+        if len(lists) > 1:  # else whoever needs it asks for it
+            try:
+                entries = self.read_many([*lists.values()])
+            except RemoteError as error:  # the session could not be opened; trying that again takes as long again
+                entries = [error for _ in lists]
+            self._ahead.update(zip(lists, entries, strict=True))
+        try:
+            yield
+        finally:
+            self._ahead.clear()
+
     def list(self, noun: str, *, fresh: bool = False, **parameters: Any) -> builtins.list[Any]:
         """Every object of one noun, as ``Get-<noun>`` lists them.
 
         Listing and filtering here, never asking for an absent object by name: that would write an error event on the
         server each time. The list is kept until something of the noun is changed, or until ``fresh`` is asked for.
         """
-        key = noun + repr(sorted(parameters.items()))
+        key = _key(noun, parameters)
         if fresh or key not in self._lists:
             self._lists.pop(key, None)
-            self._lists[key] = self.read(Command(f"Get-{noun}", parameters)).outputs
+            entry = self._ahead.pop(key, None) or self.read(Command(f"Get-{noun}", parameters))
+            if isinstance(entry, RemoteError):
+                raise entry
+            self._lists[key] = entry.outputs
         return self._lists[key]
 
     def keep(self, noun: str, objects: Sequence[Any]) -> None:
@@ -148,6 +209,7 @@ class Channel:
                 next="run with mode apply, through umkit or papermill",
             )
         self._lists.clear()
+        self._ahead.clear()
         pinned = self.pinned(command)
         result = self._send(pinned, changes=changes, errors="raise", deadline=deadline)
         self.took(pinned, changes)
@@ -165,8 +227,26 @@ class Channel:
         errors: str,
         deadline: float | None = None,
     ) -> Result:
-        session = self.session
-        number = f"{self.chapter or 'notebook'}:{next(_numbers)}"
+        session, number = self.session, self._number()
+        self._write_intent(number, command, changes)
+        begun = time.monotonic()
+        try:
+            result = session.run(command, deadline=deadline, cancel=self.cancel, errors=errors)
+        except RemoteError as error:
+            self._write_end(number, command, begun, error)
+            raise
+        except BaseException as error:
+            self._write_stopped(number, begun, error)
+            raise
+        self._write_end(number, command, begun, result)
+        return result
+
+    def _number(self) -> str:
+        return f"{self.chapter or 'notebook'}:{next(_numbers)}"
+
+    def _write_intent(
+        self, number: str, command: Command, changes: Sequence[Mapping[str, Any]] = (), *, together: str = ""
+    ) -> None:
         self._write(
             "intent",
             looking=not command.mutating,
@@ -179,27 +259,26 @@ class Channel:
             mutating=command.mutating,
             changes=list(changes),
             **({"resource": dict(self._served)} if command.mutating and self._served else {}),
+            **({"together": together} if together else {}),
         )
-        begun = time.monotonic()
-        try:
-            result = session.run(command, deadline=deadline, cancel=self.cancel, errors=errors)
-        except RemoteError as error:
-            error.at(host=self.endpoint.name, step=self.step or None)
-            took = _since(begun)
-            self._write_outcome(command, intent=number, outcome=error.outcome, seconds=took, error=error.as_dict())
-            raise
-        except BaseException as error:
-            what = {"error": type(error).__name__, "what": "stopped while the command was under way"}
-            with contextlib.suppress(RecordError):
-                self._write("outcome", intent=number, outcome="unknown", seconds=_since(begun), error=what)
-            raise
-        fields: dict[str, Any] = {"outputs": len(result.outputs)}
-        if result.warnings:
-            fields["warnings"] = result.warnings
-        if result.errors:
-            fields["errors"] = [error.as_dict() for error in result.errors]
-        self._write_outcome(command, intent=number, outcome="done", seconds=_since(begun), **fields)
-        return result
+
+    def _write_end(self, number: str, command: Command, begun: float, entry: Entry) -> None:
+        """Write down what came of a command that was answered, refused or lost."""
+        if isinstance(entry, RemoteError):
+            entry.at(host=self.endpoint.name, step=self.step or None)
+            fields: dict[str, Any] = {"outcome": entry.outcome, "error": entry.as_dict()}
+        else:
+            fields = {"outcome": "done", "outputs": len(entry.outputs)}
+            if entry.warnings:
+                fields["warnings"] = entry.warnings
+            if entry.errors:
+                fields["errors"] = [error.as_dict() for error in entry.errors]
+        self._write_outcome(command, intent=number, seconds=_since(begun), **fields)
+
+    def _write_stopped(self, number: str, begun: float, error: BaseException) -> None:
+        what = {"error": type(error).__name__, "what": "stopped while the command was under way"}
+        with contextlib.suppress(RecordError):
+            self._write("outcome", intent=number, outcome="unknown", seconds=_since(begun), error=what)
 
     def note(self, event: str, **fields: Any) -> None:
         """Write down something that was found, not sent."""
@@ -231,6 +310,10 @@ class Channel:
         if self.journal is not None:
             write = self.journal.jot if looking else self.journal.append
             write(event, chapter=self.chapter, **fields)
+
+
+def _key(noun: str, parameters: Mapping[str, Any]) -> str:
+    return noun + repr(sorted(parameters.items()))
 
 
 def _since(begun: float) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
-from umkit.channel import Channel
+from umkit.channel import Asked, Channel
 from umkit.command import Command
 from umkit.errors import RemoteError, UmkitError
 from umkit.kinds import NAME, TEXT, Kind
@@ -182,6 +182,10 @@ class Resource:
         """What stands in the way of making this object, in one sentence; empty where nothing does."""
         return ""
 
+    def lists(self) -> Sequence[Asked]:
+        """The lists that :meth:`read` begins with, so that those of several resources are asked together."""
+        return ((self.noun, {}),)
+
     def read(self, channel: Channel, *, fresh: bool = False) -> State:
         """The present state, by listing and filtering here."""
         try:
@@ -320,6 +324,10 @@ class HostResource(Resource):
     def channel(self, site: Site) -> Channel:
         """The host's own endpoint."""
         return site.host(self.host)
+
+    def lists(self) -> Sequence[Asked]:
+        """None, unless the resource says otherwise."""
+        return ()
 
 
 def _written(value: Any) -> Any:

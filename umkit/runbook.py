@@ -40,7 +40,7 @@ from umkit.outcome import Finding, Result, StepOutcome, worst
 from umkit.resource import Resource
 from umkit.site import Site
 from umkit.sitting import Sitting
-from umkit.steps import Examination, bring, look, take_word
+from umkit.steps import Examination, asked_together, bring, look, take_word
 from umkit.unanswered import reconcile
 from umkit.view import table
 
@@ -140,8 +140,9 @@ class Chapter:
                     resources += kind.wanted_by(self.site)
                 except HostNotNamed as error:
                     out.findings.append(Finding("open", error.what, error.next))
-            for resource in resources:
-                bring(out, resource, self.site, guard=resource.guard or guard, fresh=fresh)
+            with asked_together(resources, self.site, fresh=fresh):
+                for resource in resources:
+                    bring(out, resource, self.site, guard=resource.guard or guard, fresh=fresh)
             if not resources and not out.findings:
                 out.called = False
                 out.notes.append("nothing is asked for by the customer's inputs")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from umkit import drift, planfile
 from umkit.attestation import attested
+from umkit.channel import Asked, Channel
 from umkit.command import Command
 from umkit.customer.models import Permission
 from umkit.engine import apply, plan
@@ -35,6 +37,19 @@ class Examination(Protocol):
 
     def run(self, site: Site) -> Report:
         """Look, and bring back what was found."""
+
+
+@contextlib.contextmanager
+def asked_together(resources: Sequence[Resource], site: Site, *, fresh: bool) -> Iterator[None]:
+    """Ask each endpoint for everything that its resources will be read from, so that no answer is waited for alone."""
+    asked: dict[Channel, list[Asked]] = {}
+    for resource in resources:
+        with contextlib.suppress(HostNotNamed):  # said where the resource is brought
+            asked.setdefault(resource.channel(site), []).extend(resource.lists())
+    with contextlib.ExitStack() as stack:
+        for channel, lists in asked.items():
+            stack.enter_context(channel.asked_ahead(lists, fresh=fresh))
+        yield
 
 
 def bring(out: StepOutcome, resource: Resource, site: Site, *, guard: str, fresh: bool) -> None:

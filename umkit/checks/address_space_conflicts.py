@@ -27,7 +27,8 @@ class AddressSpaceConflicts:
         """One finding for each conflict, or one *ok* for each service."""
         report = Report()
         channel = site.organisation()
-        connectors, accepted = channel.list("SendConnector"), channel.list("AcceptedDomain")
+        with channel.asked_ahead([("SendConnector", {}), ("AcceptedDomain", {})]):
+            connectors, accepted = channel.list("SendConnector"), channel.list("AcceptedDomain")
         for service, own in zip(site.inputs.um_services, SendConnector.wanted_by(site), strict=True):
             domain = service.domain.casefold()
             before = len(report.findings)

@@ -41,8 +41,12 @@ class FullAccessSpotCheck:
             report.add("failed", f"{mailbox} has no mailbox in this organisation", f"name another one in {key}")
             return report
         channel = site.organisation()
-        rows = channel.list("MailboxPermission", fresh=True, Identity=target.dn, User=account.dn)
-        others = _others(channel, account, target, rows)
+        everybody = {"Identity": target.dn}
+        own = everybody | {"User": account.dn}
+        with channel.asked_ahead([("MailboxPermission", own), ("MailboxPermission", everybody)], fresh=True):
+            rows = channel.list("MailboxPermission", fresh=True, **own)
+            every = channel.list("MailboxPermission", fresh=True, **everybody)
+        others = _others(channel, account, every, rows)
         full = [row for row in rows if _full(row)]
         for row, who in [*((row, name) for row in rows), *((row, str(row["User"])) for row in others)]:
             shown = f"{', '.join(listed(row.get('AccessRights')))}{' denied' if row.get('Deny') else ''}"
@@ -68,13 +72,12 @@ class FullAccessSpotCheck:
         return report
 
 
-def _others(channel: Channel, account: Account, target: Account, own: Sequence[Any]) -> list[Mapping[str, Any]]:
+def _others(channel: Channel, account: Account, every: Sequence[Any], own: Sequence[Any]) -> list[Mapping[str, Any]]:
     """Denies of FullAccess for somebody else who holds the account.
 
     Exchange's own inherited denies are for administrators' groups, which MAPI-4 looks for; so an inherited one counts
     here only where it is for everybody.
     """
-    every = channel.list("MailboxPermission", fresh=True, Identity=target.dn)
     shown = {str(row.get("User")) for row in own}
     denied = [row for row in every if row.get("Deny") and _full(row) and str(row.get("User")) not in shown]
     asked = dict.fromkeys(

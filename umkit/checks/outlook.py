@@ -15,7 +15,7 @@ from umkit.site import Site
 from umkit.windows import registry, xphone_host
 from umkit.windows.programs import is_old_office
 
-_VIEWS = {64: "HKLM:\\SOFTWARE\\", 32: "HKLM:\\SOFTWARE\\Wow6432Node\\"}
+_VIEWS = {64: "HKLM:\\SOFTWARE\\Microsoft\\Office", 32: "HKLM:\\SOFTWARE\\Wow6432Node\\Microsoft\\Office"}
 _CLICK_TO_RUN = "HKLM:\\SOFTWARE\\Microsoft\\Office\\ClickToRun\\Configuration"
 _VERSIONS = {"16.0": "2016 or 2019", "15.0": "2013", "14.0": "2010", "12.0": "2007", "11.0": "2003"}
 
@@ -41,19 +41,28 @@ class Outlook:
 
 def installed(channel: Channel) -> list[Outlook]:
     """Every Outlook that the registry tells of, newest first; one that both views name counts once."""
-    quick = registry.values(channel, _CLICK_TO_RUN, "Platform", "VersionToReport", "ProductReleaseIds") or {}
+    versions = dict(zip(_VIEWS, registry.subkeys_of(channel, [*_VIEWS.values()]), strict=True))
+    places = [(version, bits) for version in _VERSIONS for bits in _VIEWS if version in versions[bits]]
+    keys = {place: f"{_VIEWS[place[1]]}\\{place[0]}\\Outlook" for place in places}
+    told = registry.values_of(
+        channel,
+        {
+            _CLICK_TO_RUN: ["Platform", "VersionToReport", "ProductReleaseIds"],
+            **{key: ["Bitness"] for key in keys.values()},
+            **{f"{key}\\InstallRoot": ["Path"] for key in keys.values()},
+        },
+    )
+    quick = told.get(_CLICK_TO_RUN, {})
     found: dict[tuple[str, str], Outlook] = {}
-    for version in _VERSIONS:
+    for (version, bits), key in keys.items():
+        said = told.get(key, {}).get("Bitness")
+        if said is None and not told.get(f"{key}\\InstallRoot", {}).get("Path"):
+            continue
         by_click = str(quick.get("VersionToReport") or "").partition(".")[0] == version.partition(".")[0]
         source = f"Click-to-Run {quick['VersionToReport']}" if by_click else "MSI"
-        for bits, root in _VIEWS.items():
-            key = f"{root}Microsoft\\Office\\{version}\\Outlook"
-            told = registry.value(channel, key, "Bitness")
-            if told is None and not registry.value(channel, f"{key}\\InstallRoot", "Path"):
-                continue
-            own = {64: "x64", 32: "x86"}[bits]
-            bitness = str(told or (by_click and quick.get("Platform")) or own).casefold()
-            found.setdefault((version, bitness), Outlook(version, bitness, source))
+        own = {64: "x64", 32: "x86"}[bits]
+        bitness = str(said or (by_click and quick.get("Platform")) or own).casefold()
+        found.setdefault((version, bitness), Outlook(version, bitness, source))
     return list(found.values())
 
 

@@ -57,7 +57,9 @@ class OutlookProfile:
                 "open", f"there is no Outlook profile {wanted}; there: {there}", "set the profile up as the account"
             )
             return
-        default = registry.value(channel, f"{hive}\\{_OUTLOOK}", "DefaultProfile")
+        outlook, policy = f"{hive}\\{_OUTLOOK}", f"{hive}\\{_POLICY}"
+        told = registry.values_of(channel, {outlook: ["DefaultProfile"], policy: ["Enable"]})
+        default = told.get(outlook, {}).get("DefaultProfile")
         if NAME.same(default, wanted):
             report.add("ok", f"the profile {name} is there and is the default")
         else:
@@ -66,11 +68,12 @@ class OutlookProfile:
                 f"the default profile is {default or 'not set'}, not {name}",
                 "Control Panel, Mail, Show Profiles: always use this profile",
             )
-        if registry.value(channel, f"{hive}\\{_POLICY}", "Enable") == 0:
+        if told.get(policy, {}).get("Enable") == 0:
             report.add("ok", "a policy keeps cached mode off")
             return
         root = f"{hive}\\{_OUTLOOK}\\Profiles\\{name}"
-        found = [registry.value(channel, f"{root}\\{key}", _CACHED) for key in registry.subkeys(channel, root)]
+        keys = [f"{root}\\{key}" for key in registry.subkeys(channel, root)]
+        found = [told.get(_CACHED) for told in registry.values_of(channel, dict.fromkeys(keys, (_CACHED,))).values()]
         modes = [value for value in found if isinstance(value, bytes) and value]
         if not modes:
             report.add_unseen(f"the profile {name} does not say whether cached mode is off", _ATTEST)

@@ -32,8 +32,10 @@ class PolicyShown:
         if found is None or not found.has_mailbox:
             report.add("failed", f"{name} has no mailbox in this organisation", "give it one, then apply the policy")
             return report
-        mailbox = channel.list("Mailbox", fresh=True, Identity=found.dn)
-        association = channel.list("ThrottlingPolicyAssociation", fresh=True, Identity=found.dn)
+        asked = {"Identity": found.dn}
+        with channel.asked_ahead([("Mailbox", asked), ("ThrottlingPolicyAssociation", asked)], fresh=True):
+            mailbox = channel.list("Mailbox", fresh=True, **asked)
+            association = channel.list("ThrottlingPolicyAssociation", fresh=True, **asked)
         for place, objects, prop in (
             ("mailbox", mailbox, "ThrottlingPolicy"),
             ("policy association", association, "ThrottlingPolicyId"),

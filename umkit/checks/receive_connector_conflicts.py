@@ -32,8 +32,12 @@ class ReceiveConnectorConflicts:
             self._judge(report, wanted, found, present)
             if site.inputs.relay.permission == "as-page":
                 self._as_page(report, site, wanted, found)
-        for other in present:
-            if str(other["Identity"]) not in own and BOOL.same(other.get("Enabled"), True):
+        others = [
+            other for other in present if str(other["Identity"]) not in own and BOOL.same(other.get("Enabled"), True)
+        ]
+        entries = [("ADPermission", _of(other)) for other in others if _by_right(other)]
+        with site.organisation().asked_ahead(entries, fresh=True):
+            for other in others:
                 self._other(report, site, other)
         return report
 
@@ -111,15 +115,26 @@ def _relaying(site: Site, connector: Mapping[str, Any]) -> str:
     """By what a connector relays; empty where it does not."""
     if "externalauthoritative" in FLAGS.normalise(connector.get("AuthMechanism")):
         return "externally secured"
-    groups = FLAGS.normalise(connector.get("PermissionGroups"))
-    if not groups & {"anonymoususers", "custom"}:  # a right of its own shows as Custom among them
+    if not _by_right(connector):
         return ""
-    rows = site.organisation().list("ADPermission", fresh=True, Identity=str(connector["DistinguishedName"]))
+    groups = FLAGS.normalise(connector.get("PermissionGroups"))
+    rows = site.organisation().list("ADPermission", fresh=True, **_of(connector))
     holders = relaying(rows, groups)
     if not holders:
         return ""
     named = "" if holders == [anonymous(rows)] else f" for {', '.join(holders)}"
     return f"with the right to any recipient{named}"
+
+
+def _by_right(connector: Mapping[str, Any]) -> bool:
+    """Whether only its entries tell if it relays: a right of its own shows as Custom among the groups."""
+    if "externalauthoritative" in FLAGS.normalise(connector.get("AuthMechanism")):
+        return False
+    return bool(FLAGS.normalise(connector.get("PermissionGroups")) & {"anonymoususers", "custom"})
+
+
+def _of(connector: Mapping[str, Any]) -> dict[str, str]:
+    return {"Identity": str(connector["DistinguishedName"])}
 
 
 def _conflict(mine: Mapping[str, Any], other: Mapping[str, Any]) -> str:

@@ -47,3 +47,4 @@ def clear() -> None:
 
 
 _threads = {thread.ident for thread in threading.enumerate()}
+gc.freeze()  # what is there now stays: clearing after each chapter need not look through it

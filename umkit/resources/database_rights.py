@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from umkit.accounts import Account, Role, account_name, account_of
-from umkit.channel import Channel
+from umkit.channel import Asked, Channel
 from umkit.command import Command
 from umkit.databases import Database, all_databases, chosen_databases
 from umkit.errors import RemoteError
@@ -75,6 +75,13 @@ class DatabaseRights(Resource):
     def label(self) -> str:
         """The account and the database."""
         return f"rights of {self.account} on mailbox database {self.name}"
+
+    def lists(self) -> Sequence[Asked]:
+        """The account's entries on the database, and everybody's."""
+        if not (self.database and self.user):
+            return ()
+        own = ("ADPermission", {"Identity": self.database, "User": self.user})
+        return (own, ("ADPermission", {"Identity": self.database}))
 
     def read(self, channel: Channel, *, fresh: bool = False) -> State:
         """The account's entries on the database, and denies that reach it through others; never without both names.
@@ -164,6 +171,10 @@ class DatabaseRightsRemoved(DatabaseRights):
     def databases(cls, site: Site) -> list[Database]:
         """Every mailbox database, as the page says: the choice may have been another one when they were given."""
         return all_databases(site)
+
+    def lists(self) -> Sequence[Asked]:
+        """The account's entries on the database."""
+        return super().lists()[:1]
 
     def _reaching(self, channel: Channel, own: Sequence[Any], *, fresh: bool) -> dict[str, tuple[str, ...]]:
         return {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from umkit.channel import Channel
+from umkit.channel import Asked, Channel
 from umkit.command import Command
 from umkit.errors import RemoteError
 from umkit.kinds import ENUM
@@ -44,6 +44,10 @@ class ImapSettings(Resource):
         """One for each chosen server, or for every mailbox server."""
         asked = site.inputs.imap4
         return [cls(server, asked.login_type, asked.mime_format) for server in asked.servers or site.mailbox_servers()]
+
+    def lists(self) -> Sequence[Asked]:
+        """The settings of this server alone."""
+        return ((self.noun, {"Server": self.name}),)
 
     def read(self, channel: Channel, *, fresh: bool = False) -> State:
         """The settings of this server alone: without a server, Exchange shows those of the server it runs on."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from umkit.accounts import Account, creation, find, select
-from umkit.channel import Channel
+from umkit.channel import Asked, Channel
 from umkit.command import Command
 from umkit.errors import UmkitError
 from umkit.kinds import BOOL, IDENTITY, NAME
@@ -24,6 +24,10 @@ class _OfAccount(Resource):
     """What the account's own object tells."""
 
     key = "Identity"
+
+    def lists(self) -> Sequence[Asked]:
+        """None: the account is found by its name."""
+        return ()
 
     def read(self, channel: Channel, *, fresh: bool = False) -> State:
         """The user, by a filter: no match is no error on the server."""

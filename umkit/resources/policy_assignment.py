@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from umkit.accounts import Role, account_name, account_of
-from umkit.channel import Channel
+from umkit.channel import Asked, Channel
 from umkit.command import Command
 from umkit.errors import RemoteError
 from umkit.kinds import IDENTITY
@@ -53,6 +53,10 @@ class PolicyAssignment(Resource):
         name = account_name(site.inputs, role)
         missing = "" if found else f"there is no user {name}"
         return cls(name, site.inputs.sessions.policy, mailbox, made=made, missing=missing)
+
+    def lists(self) -> Sequence[Asked]:
+        """The mailbox, which the user is known to have; never asked for by an empty identity."""
+        return ((self.noun, {"Identity": self.mailbox}),) if self.mailbox else ()
 
     def read(self, channel: Channel, *, fresh: bool = False) -> State:
         """The mailbox, which the user is known to have; never asked for by an empty identity."""

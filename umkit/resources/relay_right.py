@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from umkit.channel import Channel
+from umkit.channel import Asked, Channel
 from umkit.command import Command
 from umkit.errors import AccessDenied, CommandHidden, ObjectNotFound, ParameterRefused, Refused, RemoteError
 from umkit.kinds import NAME, listof
@@ -51,6 +51,10 @@ class RelayRight(Resource):
         present = site.organisation().list("ReceiveConnector", fresh=site.interactive)
         pairs = [(wanted, wanted.find(present)) for wanted in ReceiveConnector.wanted_by(site)]
         return [cls(wanted.identity, str(found["DistinguishedName"]) if found else "") for wanted, found in pairs]
+
+    def lists(self) -> Sequence[Asked]:
+        """Everybody's entries on the connector, where there is one."""
+        return (("ADPermission", {"Identity": self.connector}),) if self.connector else ()
 
     def read(self, channel: Channel, *, fresh: bool = False) -> State:
         """The entries of the connector; never asked for without one, for that would list everything."""

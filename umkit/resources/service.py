@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 from umkit.attestation import attested
-from umkit.channel import Channel
+from umkit.channel import Asked, Channel
 from umkit.command import Command
 from umkit.errors import RemoteError, Unreadable
 from umkit.kinds import ENUM, Kind
@@ -49,6 +49,10 @@ class Service(HostResource):
 
     def __init__(self, name: str, host: str, **values: Any) -> None:
         super().__init__(name, host, values)
+
+    def lists(self) -> Sequence[Asked]:
+        """The service by its name."""
+        return (("CimInstance", services.by_key("Name", self.name)),)
 
     def read(self, channel: Channel, *, fresh: bool = False) -> State:
         """The service's Win32_Service, with what depends on it where it may have to be stopped."""

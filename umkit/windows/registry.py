@@ -6,12 +6,13 @@ of names is read first. No structured cmdlet tells a value's type; it is told fr
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from umkit.channel import Channel
 from umkit.command import Command
-from umkit.errors import ObjectNotFound, Refused
+from umkit.errors import ObjectNotFound, Refused, RemoteError
 
 #: The token of a key's default value.
 DEFAULT = "(default)"
@@ -48,33 +49,61 @@ class Program:
 
 def key_exists(channel: Channel, key: str) -> bool:
     """Whether a registry key, a folder or a file exists."""
-    return bool(channel.read(Command("Test-Path", {"LiteralPath": key}), pin=False).one())
+    return bool(channel.read(_test(key), pin=False).one())
 
 
 def value_names(channel: Channel, key: str) -> list[str] | None:
     """Names of a key's values, ``(default)`` among them where it is set; nothing where the key is missing."""
-    if not key_exists(channel, key):
-        return None
-    found = channel.read(Command("Get-Item", {"LiteralPath": key}), pin=False).one().get("Property")
-    return [found] if isinstance(found, str) else [str(name) for name in found or ()]
-
-
-def value(channel: Channel, key: str, name: str) -> Any:
-    """One value of a key; nothing where key or value is missing. An expandable string comes expanded."""
-    return (values(channel, key, name) or {}).get(name)
+    return _names(channel.read(_item(key), pin=False).one()) if key_exists(channel, key) else None
 
 
 def values(channel: Channel, key: str, *names: str) -> dict[str, Any] | None:
-    """Those of the named values that a key has, under the names as given; nothing where the key is missing."""
-    present = value_names(channel, key)
-    if present is None:
-        return None
-    there = {name.casefold() for name in present}
-    asked = [name for name in names if name.casefold() in there]
-    found: dict[str, Any] = {}
-    for name in asked:
-        read = channel.read(Command("Get-ItemProperty", {"LiteralPath": key, "Name": name}), pin=False).one()
-        found[name] = read.get(name)
+    """Those of the named values that a key has, under the names as given; nothing where the key is missing.
+
+    An expandable string comes expanded.
+    """
+    return values_of(channel, {key: names}).get(key)
+
+
+def values_of(channel: Channel, wanted: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+    """Named values of several keys, asked together; see :func:`values`. A missing key is left out.
+
+    Arguments:
+        channel: the host.
+        wanted: key → names of values.
+    """
+    exist = _all(channel, [_test(key) for key in wanted])
+    there = [key for key, found in zip(wanted, exist, strict=True) if found]
+    asked: dict[str, list[str]] = {}
+    for key, item in zip(there, _all(channel, [_item(key) for key in there]), strict=True):
+        present = {name.casefold() for name in _names(item)}
+        asked[key] = [name for name in wanted[key] if name.casefold() in present]
+    some = {key: names for key, names in asked.items() if names}
+    reads = [Command("Get-ItemProperty", {"LiteralPath": key, "Name": names}) for key, names in some.items()]
+    found = dict(zip(some, _all(channel, reads), strict=True))
+    return {key: {name: found[key].get(name) for name in names} for key, names in asked.items()}
+
+
+def _test(key: str) -> Command:
+    return Command("Test-Path", {"LiteralPath": key})
+
+
+def _item(key: str) -> Command:
+    return Command("Get-Item", {"LiteralPath": key})
+
+
+def _names(item: Any) -> list[str]:
+    found = item.get("Property")
+    return [found] if isinstance(found, str) else [str(name) for name in found or ()]
+
+
+def _all(channel: Channel, commands: Sequence[Command]) -> list[Any]:
+    """The one object that each command gives; raises the first error."""
+    found = []
+    for entry in channel.read_many(commands, pin=False):
+        if isinstance(entry, RemoteError):
+            raise entry
+        found.append(entry.one())
     return found
 
 
@@ -84,6 +113,12 @@ def subkeys(channel: Channel, key: str) -> list[str]:
         return [str(name) for name in channel.list("ChildItem", LiteralPath=key, Name=True)]
     except ObjectNotFound:
         return []
+
+
+def subkeys_of(channel: Channel, keys: Sequence[str]) -> list[list[str]]:
+    """Names of the subkeys of several keys, asked together."""
+    with channel.asked_ahead([("ChildItem", {"LiteralPath": key, "Name": True}) for key in keys]):
+        return [subkeys(channel, key) for key in keys]
 
 
 def type_of(value: Any) -> str:
@@ -108,16 +143,18 @@ def programs(channel: Channel) -> list[Program]:
     listed with its problem.
     """
     found = []
-    for root, bits in zip(UNINSTALL, (64, 32), strict=True):
-        for name in subkeys(channel, root):
-            key = f"{root}\\{name}"
-            try:
-                rows = channel.list("ItemProperty", LiteralPath=key)
-            except Refused as error:
-                found.append(Program(name, "", key, bits, problem=error.what))
-                continue
-            for row in rows:  # a key without any value gives nothing
-                display, version = row.get("DisplayName"), row.get("DisplayVersion")
-                publisher = str(row.get("Publisher") or "")
-                found.append(Program(str(display or name), str(version or ""), key, bits, publisher))
+    named = zip((64, 32), UNINSTALL, subkeys_of(channel, UNINSTALL), strict=True)
+    places = [(bits, root, name) for bits, root, names in named for name in names]
+    keys = [f"{root}\\{name}" for _, root, name in places]
+    reads = channel.read_many([Command("Get-ItemProperty", {"LiteralPath": key}) for key in keys], pin=False)
+    for (bits, _, name), key, entry in zip(places, keys, reads, strict=True):
+        if isinstance(entry, Refused):
+            found.append(Program(name, "", key, bits, problem=entry.what))
+            continue
+        if isinstance(entry, RemoteError):
+            raise entry
+        for row in entry.outputs:  # a key without any value gives nothing
+            display, version = row.get("DisplayName"), row.get("DisplayVersion")
+            publisher = str(row.get("Publisher") or "")
+            found.append(Program(str(display or name), str(version or ""), key, bits, publisher))
     return found

@@ -22,16 +22,15 @@ def quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def by_key(key: str, name: str) -> dict[str, Any]:
+    """What a service is listed by: its ``Name`` or ``DisplayName``."""
+    return {"ClassName": "Win32_Service", "Filter": f"{key}={quoted(name)}", "Property": _PROPERTIES}
+
+
 def service(channel: Channel, name: str, *, fresh: bool = False) -> Mapping[str, Any] | None:
     """A service's Win32_Service by name or display name, or nothing."""
     for key in ("Name", "DisplayName"):
-        found = channel.list(
-            "CimInstance",
-            fresh=fresh,
-            ClassName="Win32_Service",
-            Filter=f"{key}={quoted(name)}",
-            Property=_PROPERTIES,
-        )
+        found = channel.list("CimInstance", fresh=fresh, **by_key(key, name))
         match = next((row for row in found if NAME.same(row.get(key), name)), None)
         if match is not None:
             return dict(match)
