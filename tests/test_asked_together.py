@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from umkit import steps
 from umkit.channel import Channel
 from umkit.command import Command
 from umkit.customer import load
-from umkit.errors import ConnectionFailed, HostNotNamed, NotSent, ObjectNotFound, RemoteError
+from umkit.errors import ConnectionFailed, HostNotNamed, NotSent, ObjectNotFound, RecordError, RemoteError, SecretError
 from umkit.journal import Journal, read
 from umkit.lab import Lab
+from umkit.outcome import StepOutcome
+from umkit.remoting.session import FAN_OUT
 from umkit.resource import Present, Resource
 from umkit.resources.database_rights import DatabaseRights, EwsDatabaseRights
 from umkit.resources.imap_settings import ImapSettings
@@ -192,3 +197,76 @@ def test_subkeys_of_several_keys(asked: Asked) -> None:
     there, none = registry.subkeys_of(asked.site.host("XPHONE01"), [OFFICE, f"{OFFICE}\\no such"])
     assert "16.0" in there
     assert none == []
+
+
+def test_a_session_that_cannot_be_opened_anew_has_sent_nothing(asked: Asked) -> None:
+    channel = asked.site.host("EX01")
+    channel.read(Command("Get-Service", {"Name": "MSExchangeIS"}), pin=False)
+    asked.lab.stop()
+    for _ in range(2):
+        with pytest.raises(RemoteError):
+            channel.read(Command("Get-Service", {"Name": "MSExchangeIS"}), pin=False)
+    before = len(asked.events)
+    with pytest.raises(ConnectionFailed):
+        channel.read_many([Command("Get-Service", {"Name": "a"}), Command("Get-Service", {"Name": "b"})], pin=False)
+    outcomes = [event for event in asked.events[before:] if event["event"] == "outcome"]
+    assert [event["outcome"] for event in outcomes] == ["not sent"] * 2
+    assert all(event["error"]["where"]["host"] == "EX01" and event["error"]["next"] for event in outcomes)
+
+
+def test_whoever_stops_is_not_kept_by_further_hosts(asked: Asked) -> None:
+    channel = asked.site.host("EX01")
+    channel.cancel.set()
+    with channel.asked_ahead([("Service", {"Name": "a"}), ("Service", {"Name": "b"})]):
+        assert not channel.protocol, "a session was opened"
+
+
+def test_a_change_elsewhere_makes_forget_too(asked: Asked) -> None:
+    channel = asked.site.organisation()
+    with channel.asked_ahead(TWO):
+        asked.site.host("EX02").change(Command("Restart-Service", {"Name": "MSExchangeImap4", "Confirm": False}), [])
+        before = len(asked.sent)
+        channel.list("AcceptedDomain")
+    assert asked.sent[before:] == ["Get-AcceptedDomain"]
+
+
+def test_a_password_that_is_missing_stops_only_its_own_host(asked: Asked) -> None:
+    def refused(site: Site) -> Channel:
+        raise SecretError("there is no such password", next="set it")
+
+    first, second = ImapSettings("EX01"), ImapSettings("EX02")
+    with mock.patch.object(second, "channel", refused), asked_together([first, second], asked.site, fresh=True):
+        assert isinstance(first.read(first.channel(asked.site)), Present)
+
+
+def test_what_was_announced_and_not_sent_is_told(asked: Asked) -> None:
+    channel, before = asked.site.organisation(), len(asked.events)
+    sent, write = len(asked.sent), Journal.jot
+
+    def full(journal: Journal, event: str, /, **fields: Any) -> Any:
+        if event == "intent" and fields["command"]["name"] == "Get-AcceptedDomain":
+            raise RecordError("no room")
+        return write(journal, event, **fields)
+
+    with mock.patch.object(Journal, "jot", full), pytest.raises(RecordError, match="no room"):
+        channel.read_many([Command("Get-SendConnector"), Command("Get-AcceptedDomain")])
+    intent, outcome = asked.events[before:]
+    assert (outcome["intent"], outcome["outcome"]) == (intent["id"], "not sent")
+    assert len(asked.sent) == sent
+
+
+def test_no_more_is_asked_ahead_than_goes_at_once_and_nothing_after_a_change(asked: Asked) -> None:
+    wanted: list[Resource] = [ImapSettings("EX01") for _ in range(FAN_OUT + 3)]
+    out = StepOutcome("IMAP-2", "settings", "configure", "plan")
+    ahead: list[int] = []
+
+    def noted(resources: list[Resource], site: Site, *, fresh: bool) -> Any:
+        ahead.append(len(resources))
+        return contextlib.nullcontext()
+
+    with mock.patch.object(steps, "asked_together", noted):
+        steps.bring_all(out, wanted, asked.site, guard="", fresh=False)
+        assert ahead == [FAN_OUT, 3]
+        out.commands.append(Command("Set-ImapSettings"))
+        steps.bring_all(out, wanted, asked.site, guard="", fresh=False)
+    assert ahead == [FAN_OUT, 3]

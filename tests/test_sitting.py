@@ -76,6 +76,14 @@ def test_looking_changes_nothing_and_begins_no_record(desk: Desk) -> None:
     assert not desk.records.exists()
 
 
+def test_each_look_reads_anew(desk: Desk) -> None:
+    desk.open("01-forwarding-emails")
+    assert desk.step("FWD-2").outcome.result == "ok"
+    other = {"Name": "other", "AddressSpaces": ["SMTP:fax.alleo.intern;1"], "SourceTransportServers": ["EX01"]}
+    somebody(desk, Command("New-SendConnector", other))
+    assert desk.sitting.look_again("FWD-2").result().result == "failed"
+
+
 def test_apply_reads_back_and_is_written_down(desk: Desk) -> None:
     desk.open(FMT)
     desk.step("FMT-0")

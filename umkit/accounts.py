@@ -109,7 +109,7 @@ def account_of(site: Site, role: Role) -> Account | None:
 
     A person may have created or mended it since it was last looked for, so with a person there it is looked for anew.
     """
-    return find(site.organisation(), account_name(site.inputs, role), fresh=site.interactive)
+    return find(site.organisation(), account_name(site.inputs, role))
 
 
 def find(channel: Channel, identity: str, *, fresh: bool = False) -> Account | None:

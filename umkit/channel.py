@@ -15,10 +15,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from umkit.command import Command
-from umkit.errors import OutcomeNotWritten, RecordError, RemoteError, UmkitError
+from umkit.errors import NotSent, OutcomeNotWritten, RecordError, RemoteError, UmkitError
 from umkit.journal import Journal
 from umkit.remoting import Endpoint, Result, Session, kept
 from umkit.remoting.endpoint import EXCHANGE
@@ -41,6 +41,9 @@ class Channel:
         domain_controller: gives the run's domain controller, or nothing where the endpoint takes none.
     """
 
+    #: Changing commands that were sent in this process, wherever to: what was asked ahead is older than the next one.
+    _sent: ClassVar[int] = 0
+
     def __init__(
         self,
         endpoint: Endpoint,
@@ -61,6 +64,7 @@ class Channel:
         self._session: Session | None = None
         self._lists: dict[str, builtins.list[Any]] = {}
         self._ahead: dict[str, Entry] = {}
+        self._sent_before = 0  # how many were sent when it was asked ahead
 
     @property
     def session(self) -> Session:
@@ -120,19 +124,26 @@ class Channel:
         if not commands:
             return []
         session = self.session
-        commands = [self.pinned(command) if pin else command for command in commands]
-        numbers = [self._number() for _ in commands]
-        for number, command in zip(numbers, commands, strict=True):
-            self._write_intent(number, command, together=numbers[0] if len(numbers) > 1 else "")
-        begun = time.monotonic()
+        numbered = {self._number(): self.pinned(command) if pin else command for command in commands}
+        told: builtins.list[str] = []
+        begun, outcome = time.monotonic(), NotSent.outcome
         try:
+            for number, command in numbered.items():
+                self._write_intent(number, command, together=next(iter(numbered)) if len(numbered) > 1 else "")
+                told.append(number)
+            outcome = "unknown"
             turns = -(-len(commands) // FAN_OUT)  # so many are under way at once: each of these gets its time
-            entries = session.run_many(commands, deadline=turns * self.endpoint.deadline, cancel=self.cancel)
-        except BaseException as error:
-            for number in numbers:
-                self._write_stopped(number, begun, error)
+            deadline = turns * self.endpoint.deadline
+            entries = session.run_many([*numbered.values()], deadline=deadline, cancel=self.cancel)
+        except RemoteError as error:  # the session had to be opened anew, and could not be
+            for number, command in numbered.items():
+                self._write_end(number, command, begun, error)
             raise
-        for number, command, entry in zip(numbers, commands, entries, strict=True):
+        except BaseException as error:
+            for number in told:
+                self._write_stopped(number, begun, error, outcome)
+            raise
+        for (number, command), entry in zip(numbered.items(), entries, strict=True):
             self._write_end(number, command, begun, entry)
         return entries
 
@@ -140,7 +151,7 @@ class Channel:
     def asked_ahead(self, asked: Iterable[Asked], *, fresh: bool = False) -> Iterator[None]:
         """Ask for several lists together; within, the next :meth:`list` of each gets what came, be it an error.
 
-        What was not fetched is forgotten with the next change, and at the end.
+        What was not fetched is forgotten at the end, and with the next change, wherever that is made.
 
         Arguments:
             asked: the lists.
@@ -148,12 +159,12 @@ class Channel:
         """
         lists = {_key(noun, parameters): Command(f"Get-{noun}", parameters) for noun, parameters in asked}
         lists = {key: command for key, command in lists.items() if fresh or key not in self._lists}
-        if len(lists) > 1:  # else whoever needs it asks for it
+        if len(lists) > 1 and not self.cancel.is_set():  # else whoever needs it asks for it
             try:
                 entries = self.read_many([*lists.values()])
             except RemoteError as error:  # the session could not be opened; trying that again takes as long again
                 entries = [error for _ in lists]
-            self._ahead.update(zip(lists, entries, strict=True))
+            self._ahead, self._sent_before = dict(zip(lists, entries, strict=True)), Channel._sent
         try:
             yield
         finally:
@@ -168,11 +179,17 @@ class Channel:
         key = _key(noun, parameters)
         if fresh or key not in self._lists:
             self._lists.pop(key, None)
+            if self._sent_before != Channel._sent:
+                self._ahead.clear()
             entry = self._ahead.pop(key, None) or self.read(Command(f"Get-{noun}", parameters))
             if isinstance(entry, RemoteError):
                 raise entry
             self._lists[key] = entry.outputs
         return self._lists[key]
+
+    def forget(self) -> None:
+        """Keep no list any longer: time has passed, and somebody may have changed something."""
+        self._lists.clear()
 
     def keep(self, noun: str, objects: Sequence[Any]) -> None:
         """Keep a list that was read in another way."""
@@ -209,8 +226,8 @@ class Channel:
                 next="run with mode apply, through umkit or papermill",
             )
         self._lists.clear()
-        self._ahead.clear()
         pinned = self.pinned(command)
+        Channel._sent += 1
         result = self._send(pinned, changes=changes, errors="raise", deadline=deadline)
         self.took(pinned, changes)
         return result
@@ -275,10 +292,11 @@ class Channel:
                 fields["errors"] = [error.as_dict() for error in entry.errors]
         self._write_outcome(command, intent=number, seconds=_since(begun), **fields)
 
-    def _write_stopped(self, number: str, begun: float, error: BaseException) -> None:
-        what = {"error": type(error).__name__, "what": "stopped while the command was under way"}
+    def _write_stopped(self, number: str, begun: float, error: BaseException, outcome: str = "unknown") -> None:
+        when = "before the command was sent" if outcome == NotSent.outcome else "while the command was under way"
+        what = {"error": type(error).__name__, "what": f"stopped {when}"}
         with contextlib.suppress(RecordError):
-            self._write("outcome", intent=number, outcome="unknown", seconds=_since(begun), error=what)
+            self._write("outcome", intent=number, outcome=outcome, seconds=_since(begun), error=what)
 
     def note(self, event: str, **fields: Any) -> None:
         """Write down something that was found, not sent."""

@@ -55,7 +55,7 @@ def chosen_databases(site: Site) -> list[Database]:
 
 
 def _present(site: Site) -> list[Mapping[str, Any]]:
-    found = site.organisation().list("MailboxDatabase", fresh=site.interactive)
+    found = site.organisation().list("MailboxDatabase")
     return [each for each in found if not each.get("Recovery")]
 
 

@@ -40,7 +40,7 @@ from umkit.outcome import Finding, Result, StepOutcome, worst
 from umkit.resource import Resource
 from umkit.site import Site
 from umkit.sitting import Sitting
-from umkit.steps import Examination, asked_together, bring, look, take_word
+from umkit.steps import Examination, bring_all, look, take_word
 from umkit.unanswered import reconcile
 from umkit.view import table
 
@@ -133,16 +133,14 @@ class Chapter:
 
         def work(out: StepOutcome) -> None:
             guard = self.info.step(step).guard
-            fresh = not self.headless  # a person may run cells out of order, and hours apart
+            fresh = not self.headless
             resources: list[Resource] = []
             for kind in kinds:
                 try:
                     resources += kind.wanted_by(self.site)
                 except HostNotNamed as error:
                     out.findings.append(Finding("open", error.what, error.next))
-            with asked_together(resources, self.site, fresh=fresh):
-                for resource in resources:
-                    bring(out, resource, self.site, guard=resource.guard or guard, fresh=fresh)
+            bring_all(out, resources, self.site, guard=guard, fresh=fresh)
             if not resources and not out.findings:
                 out.called = False
                 out.notes.append("nothing is asked for by the customer's inputs")
@@ -273,6 +271,8 @@ class Chapter:
         info = self.info.step(step)
         out = StepOutcome(info.id, info.title, info.kind, mode)
         self.site.step = step
+        if not self.headless:
+            self.site.forget()  # a person may run cells out of order, and hours apart
         begun = time.monotonic()
         try:
             yield out

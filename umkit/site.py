@@ -176,6 +176,11 @@ class Site:
         if journal is not None and self._controller is not None:
             journal.append("pinned", chapter=self.chapter, domain_controller=self._controller)
 
+    def forget(self) -> None:
+        """Read everything anew from now on."""
+        for channel in self.channels():
+            channel.forget()
+
     def close(self) -> None:
         """Close every session; the server's quota of shells is small."""
         for channel in self.channels():

@@ -14,8 +14,9 @@ from umkit.channel import Asked, Channel
 from umkit.command import Command
 from umkit.customer.models import Permission
 from umkit.engine import apply, plan
-from umkit.errors import Blocked, HostNotNamed
+from umkit.errors import Blocked, HostNotNamed, UsageError
 from umkit.outcome import Finding, Report, StepOutcome, worst
+from umkit.remoting.session import FAN_OUT
 from umkit.resource import Resource
 from umkit.site import Site
 
@@ -39,12 +40,41 @@ class Examination(Protocol):
         """Look, and bring back what was found."""
 
 
+def bring_all(out: StepOutcome, resources: Sequence[Resource], site: Site, *, guard: str, fresh: bool) -> None:
+    """Bring what one step asks of several resources; their reads are asked together, as many as go at once.
+
+    Arguments:
+        out, site, fresh: see :func:`bring`.
+        resources: the wanted states.
+        guard: the consent that a resource needs that names none of its own.
+    """
+    for some in _batched(resources):
+        # Once something was changed, more will be, and each change makes forget what was asked ahead.
+        with contextlib.nullcontext() if out.commands else asked_together(some, site, fresh=fresh):
+            for resource in some:
+                bring(out, resource, site, guard=resource.guard or guard, fresh=fresh)
+
+
+def _batched(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
+    """Resources in their order, so many that their lists can be under way at once."""
+    some, lists = list[Resource](), 0
+    for resource in resources:
+        more = len(resource.lists())
+        if some and lists + more > FAN_OUT:
+            yield some
+            some, lists = [], 0
+        some.append(resource)
+        lists += more
+    if some:
+        yield some
+
+
 @contextlib.contextmanager
 def asked_together(resources: Sequence[Resource], site: Site, *, fresh: bool) -> Iterator[None]:
     """Ask each endpoint for everything that its resources will be read from, so that no answer is waited for alone."""
     asked: dict[Channel, list[Asked]] = {}
     for resource in resources:
-        with contextlib.suppress(HostNotNamed):  # said where the resource is brought
+        with contextlib.suppress(UsageError):  # said where the resource is brought
             asked.setdefault(resource.channel(site), []).extend(resource.lists())
     with contextlib.ExitStack() as stack:
         for channel, lists in asked.items():

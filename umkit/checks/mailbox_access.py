@@ -31,7 +31,7 @@ class FullAccessSpotCheck:
         if not mailbox:
             report.add("open", "no test mailbox is named, so no access was looked at", f"name a test mailbox in {key}")
             return report
-        account, target = account_of(site, self.role), find(site.organisation(), mailbox, fresh=site.interactive)
+        account, target = account_of(site, self.role), find(site.organisation(), mailbox)
         for found, said in ((account, name), (target, mailbox)):
             if found is None:
                 report.add("failed", f"there is no user {said}", "mend its name in the customer file")

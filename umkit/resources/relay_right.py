@@ -48,7 +48,7 @@ class RelayRight(Resource):
         """One for each relay connector, where anonymous senders are wanted at all."""
         if site.inputs.relay.permission != "anonymous":
             return []
-        present = site.organisation().list("ReceiveConnector", fresh=site.interactive)
+        present = site.organisation().list("ReceiveConnector")
         pairs = [(wanted, wanted.find(present)) for wanted in ReceiveConnector.wanted_by(site)]
         return [cls(wanted.identity, str(found["DistinguishedName"]) if found else "") for wanted, found in pairs]
 

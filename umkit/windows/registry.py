@@ -146,15 +146,15 @@ def programs(channel: Channel) -> list[Program]:
     named = zip((64, 32), UNINSTALL, subkeys_of(channel, UNINSTALL), strict=True)
     places = [(bits, root, name) for bits, root, names in named for name in names]
     keys = [f"{root}\\{name}" for _, root, name in places]
-    reads = channel.read_many([Command("Get-ItemProperty", {"LiteralPath": key}) for key in keys], pin=False)
-    for (bits, _, name), key, entry in zip(places, keys, reads, strict=True):
-        if isinstance(entry, Refused):
-            found.append(Program(name, "", key, bits, problem=entry.what))
-            continue
-        if isinstance(entry, RemoteError):
-            raise entry
-        for row in entry.outputs:  # a key without any value gives nothing
-            display, version = row.get("DisplayName"), row.get("DisplayVersion")
-            publisher = str(row.get("Publisher") or "")
-            found.append(Program(str(display or name), str(version or ""), key, bits, publisher))
+    with channel.asked_ahead([("ItemProperty", {"LiteralPath": key}) for key in keys]):
+        for (bits, _, name), key in zip(places, keys, strict=True):
+            try:
+                rows = channel.list("ItemProperty", LiteralPath=key)
+            except Refused as error:
+                found.append(Program(name, "", key, bits, problem=error.what))
+                continue
+            for row in rows:  # a key without any value gives nothing
+                display, version = row.get("DisplayName"), row.get("DisplayVersion")
+                publisher = str(row.get("Publisher") or "")
+                found.append(Program(str(display or name), str(version or ""), key, bits, publisher))
     return found
