@@ -55,8 +55,13 @@ def measured(folder: Path, customer: Path, env: Mapping[str, str]) -> dict[str, 
     """One round."""
     umkit = [sys.executable, "-m", "umkit", "verify", str(customer), "--records", str(folder / "records")]
     one = [sys.executable, "-c", _ONE_PROCESS, str(folder), str(customer), *map(str, notebooks())]
+    # a verify that tells differences, open steps, or what only a person can mend has done its work
+    ours = stage.timed(umkit, stage.ROOT, env, good=(0, 1, 3, 4))
+    newest = max(path for path in (folder / "records" / customer.stem).iterdir() if not path.name.startswith("."))
+    if (done := len([*newest.glob("notebooks/*.ipynb")])) != len(notebooks()):
+        raise RuntimeError(f"{newest.name} has {done} notebooks")
     return {
-        "ours": stage.timed(umkit, stage.ROOT, env),
+        "ours": ours,
         "command line": loop(folder, customer, env),
         "one process": stage.timed(one, folder, env),
     }

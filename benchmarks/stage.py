@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -76,12 +76,19 @@ def environment(described: Mapping[str, Any]) -> dict[str, str]:
     return env
 
 
-def timed(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> float:
-    """Seconds that a command takes; what it prints is left aside."""
+def timed(command: Sequence[str], folder: Path, env: Mapping[str, str], good: Collection[int] = (0,)) -> float:
+    """Seconds that a command takes; what it prints is left aside.
+
+    Arguments:
+        command: program and arguments.
+        folder: where it runs.
+        env: its environment.
+        good: exit statuses that it may end with.
+    """
     begun = time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=dict(env), capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - begun
-    if done.returncode not in (0, 3, 4):  # differences and open steps are no failures
+    if done.returncode not in good:
         raise RuntimeError(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr[-2000:]}")
     return seconds
 

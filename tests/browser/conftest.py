@@ -2,8 +2,8 @@
 
 Set ``UMKIT_CHROMIUM`` to a Chromium's path where it is not on the PATH. Without a browser, or without Playwright, the
 tests are skipped; with ``UMKIT_BROWSER=required`` (as in .ci/run) they fail. ``UMKIT_ARTEFACTS`` names the folder for
-screenshots and, of a test that fails, Playwright's trace, the console and the cockpit's log: ``artefacts/browser`` by
-default, not in git.
+screenshots and, of a test that fails, the console and the cockpit's log: ``artefacts/browser`` by default, not in git.
+With ``UMKIT_TRACE=1`` a failing test leaves Playwright's trace there as well; that takes a quarter more time.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def page(browser: Browser, artefacts: Path, request: pytest.FixtureRequest) -> I
     from console import Console
 
     context = browser.new_context(viewport={"width": 1400, "height": 1000}, locale="en-GB")
-    context.tracing.start(screenshots=False, snapshots=True)
+    traced = os.environ.get("UMKIT_TRACE") == "1"
+    if traced:
+        context.tracing.start(screenshots=False, snapshots=True)
     page = context.new_page()
     console = Console()
     console.listen(page)
@@ -94,7 +96,8 @@ def page(browser: Browser, artefacts: Path, request: pytest.FixtureRequest) -> I
     if failed:
         page.screenshot(path=artefacts / f"{name}.failed.png")
         (artefacts / f"{name}.console.txt").write_text("\n".join(console.lines), "utf-8")
-    context.tracing.stop(path=artefacts / f"{name}.trace.zip" if failed else None)
+    if traced:
+        context.tracing.stop(path=artefacts / f"{name}.trace.zip" if failed else None)
     context.close()
     assert not console.errors, "the browser's console has errors:\n" + "\n".join(console.errors)
 
