@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,12 @@ LONGEST = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let pytest-xdist keep our order of the files; its own goes by the number of tests."""
+    """Let pytest-xdist keep our order of the files (its own goes by the number of tests), and heed Ctrl-C.
+
+    Started in the background by a script, a process ignores SIGINT, and the tests that send it would wait for ever.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
 
