@@ -22,11 +22,10 @@ from umkit.errors import NotSent, OutcomeNotWritten, RecordError, RemoteError, U
 from umkit.journal import Journal
 from umkit.remoting import Endpoint, Result, Session, kept
 from umkit.remoting.endpoint import EXCHANGE
-from umkit.remoting.session import FAN_OUT
+from umkit.remoting.session import FAN_OUT, Entry
 
 #: A list to ask for: the noun, and the parameters of its ``Get-``.
 Asked = tuple[str, Mapping[str, Any]]
-Entry = Result | RemoteError
 
 _numbers = itertools.count(1)
 
@@ -125,11 +124,12 @@ class Channel:
             return []
         session = self.session
         numbered = {self._number(): self.pinned(command) if pin else command for command in commands}
+        together = next(iter(numbered)) if len(numbered) > 1 else ""
         told: builtins.list[str] = []
         begun, outcome = time.monotonic(), NotSent.outcome
         try:
             for number, command in numbered.items():
-                self._write_intent(number, command, together=next(iter(numbered)) if len(numbered) > 1 else "")
+                self._write_intent(number, command, together=together)
                 told.append(number)
             outcome = "unknown"
             turns = -(-len(commands) // FAN_OUT)  # so many are under way at once: each of these gets its time
@@ -174,7 +174,7 @@ class Channel:
         """Every object of one noun, as ``Get-<noun>`` lists them.
 
         Listing and filtering here, never asking for an absent object by name: that would write an error event on the
-        server each time. The list is kept until something of the noun is changed, or until ``fresh`` is asked for.
+        server each time. The list is kept until something is changed, or until ``fresh`` is asked for.
         """
         key = _key(noun, parameters)
         if fresh or key not in self._lists:

@@ -88,6 +88,14 @@ def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
         raise cannot_write(folder, error) from error
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those that it lies in, where there is none; raises ``RecordError`` when it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
 def new_folder(home: Path, name: str) -> Path:
     """Make a folder that nobody else has: of this name, or with the first number behind it that is free.
 

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from umkit import __version__
-from umkit.durable import cannot_write, new_folder, write_atomic
+from umkit.durable import make_folder, new_folder, write_atomic
 from umkit.errors import RecordError, UsageError
 from umkit.inputs_file import as_text
 from umkit.journal import Finding, Journal, ends, select
@@ -126,11 +126,11 @@ def create(
     customer = inputs.customer.name
     home = Path(records).resolve() / customer
     lock = CustomerLock(home)
-    _make(home)
+    make_folder(home)
     lock.acquire()
     try:
         folder = new_folder(home, f"{begun:%Y%m%d-%H%M%S}-{mode}")
-        _make(folder / NOTEBOOKS)
+        make_folder(folder / NOTEBOOKS)
         lock.name(folder.name)
         values = {"run": folder.name, "customer": customer, "mode": mode, "chapters": list(chapters)}
         write_atomic(folder / INPUTS, redact(as_text(values | {"used": inputs.dump()}, given)))
@@ -376,13 +376,6 @@ def _files(folder: Path) -> dict[str, dict[str, Any]]:
             seen=error.strerror or str(error),
         ) from error
     return dict(sorted(files.items()))
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
 
 
 def _now() -> datetime:

@@ -25,7 +25,7 @@ from umkit import __version__
 from umkit.batch import index
 from umkit.batch.job import BROKEN, Job, JobEnd, worst_exit
 from umkit.batch.worker import Stop, carry_out
-from umkit.durable import cannot_write, new_folder
+from umkit.durable import cannot_write, make_folder, new_folder
 from umkit.errors import RecordError, UsageError
 from umkit.journal import Journal, read
 from umkit.lock import account
@@ -128,10 +128,7 @@ class Batch:
         Raises ``RecordError`` when nothing can be written there.
         """
         home = Path(records).resolve()
-        try:
-            home.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise cannot_write(home, error) from error
+        make_folder(home)
         batch = cls(new_folder(home, f"batch-{datetime.now(UTC):%Y%m%d-%H%M%S}-{verb}"))
         batch._journal.append(
             "batch-start",

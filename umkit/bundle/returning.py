@@ -16,7 +16,7 @@ from umkit.bundle.job import STATEMENT, Job, open_bundle, read_job
 from umkit.customer.checks import slug
 from umkit.customer.explain import printable
 from umkit.customer.source import read_bytes
-from umkit.durable import cannot_write, write_folder
+from umkit.durable import make_folder, write_folder
 from umkit.errors import BundleError, RecordError, UsageError
 from umkit.journal import read
 from umkit.lock import CustomerLock
@@ -196,10 +196,7 @@ def _keep(folder: Path, files: Mapping[str, bytes], where: Mapping[str, str]) ->
     _refuse_existing(folder, files, where)
     home = folder.parent
     lock = CustomerLock(home)
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(home, error) from error
+    make_folder(home)
     lock.acquire()
     try:
         _refuse_existing(folder, files, where)
